@@ -1,0 +1,117 @@
+"""Everything that this package raises or warns about.
+
+AppMetricaError
+├── InvalidRequestError (ValueError)        what was asked cannot be asked: unknown resource, field, option, dates
+├── MissingTokenError (LookupError)         no OAuth token was given and none is in the environment
+├── NotCachedError (LookupError)            offline=True, and the store holds no such export
+├── AuthenticationError (PermissionError)   401, 403
+├── RequestRejectedError                    any other answer that will not change by asking again
+├── QuotaExceededError                      429 or 420 for longer than we may wait
+├── ServerError (ConnectionError)           5xx, more often than we may try
+├── PreparationTimeoutError (TimeoutError)  the file was not ready within prepare_timeout
+├── DownloadError (ConnectionError)         short or damaged bodies, network faults
+└── DecodeError (ValueError)                the body arrived whole and is not what was asked for
+    └── SchemaError                         its columns or values do not fit the schema
+
+Warning
+├── SchemaWarning                           a column did not fit its type and arrives as text
+└── CacheWarning                            the store could not be used, or something in it was damaged
+"""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class AppMetricaError(Exception):
+    """Root of all errors of this package.
+
+    Attributes
+    ----------
+    status : int or None
+        The HTTP status that the server answered with, where there was an answer.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class InvalidRequestError(AppMetricaError, ValueError):
+    """What was asked cannot be asked; raised before anything is sent."""
+
+
+class MissingTokenError(AppMetricaError, LookupError):
+    """No OAuth token was given and none is in the environment."""
+
+
+class NotCachedError(AppMetricaError, LookupError):
+    """The store holds no such export and the network was not to be touched."""
+
+
+class AuthenticationError(AppMetricaError, PermissionError):
+    """The server refused the token (401) or the token may not see this application (403)."""
+
+
+class RequestRejectedError(AppMetricaError):
+    """The server refused the request, or is no AppMetrica Logs API; asking again will not help."""
+
+
+class QuotaExceededError(AppMetricaError):
+    """The server's quota (429, 420) stayed exhausted for longer than the call may wait."""
+
+
+class ServerError(AppMetricaError, ConnectionError):
+    """The server failed (5xx) more often than the call may try."""
+
+
+class PreparationTimeoutError(AppMetricaError, TimeoutError):
+    """The server did not prepare the file within ``prepare_timeout``."""
+
+
+class DownloadError(AppMetricaError, ConnectionError):
+    """The network failed, or a body arrived short or damaged."""
+
+
+class DecodeError(AppMetricaError, ValueError):
+    """A body arrived whole, but it is not the export that was asked for."""
+
+
+class SchemaError(DecodeError):
+    """The columns or the values of an export do not fit the schema.
+
+    Attributes
+    ----------
+    column : str or None
+        The column that does not fit.
+    row : int or None
+        The row, counted from 1 without the header, where it is known.
+    value : str or None
+        The text that does not fit.
+    """
+
+    def __init__(
+        self, message: str, *, column: str | None = None, row: int | None = None, value: str | None = None
+    ) -> None:
+        super().__init__(message)
+        self.column = column
+        self.row = row
+        self.value = value
+
+
+class SchemaWarning(UserWarning):
+    """A column did not fit its catalogue type and arrives as text."""
+
+
+class CacheWarning(UserWarning):
+    """The store could not be used, or something in it was damaged and dropped."""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return `` Did you mean 'a' or 'b'?`` for the nearest known words, or an empty text."""
+    near = get_close_matches(word.lower(), list(known), n=3, cutoff=0.6)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
