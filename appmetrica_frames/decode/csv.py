@@ -1,0 +1,116 @@
+"""Typed record batches out of a CSV body.
+
+The body is cut into blocks of whole rows and pyarrow parses one block at a time. Its streaming reader is not used: it
+pulls the network from a thread of its own, some 32 blocks ahead, cannot be interrupted while it waits, fails on cells
+of more than two blocks, and knows row numbers only when single-threaded. A block that we hold can be parsed on all
+cores, and once more to say where a fault is.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+from pyarrow import csv
+
+from appmetrica_frames.errors import DecodeError
+
+from .header import column_names
+from .misfits import cast_fault, parse_fault
+from .rows import empty_line, split_header, whole_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
+    from .types import Column
+
+
+def schema(columns: Sequence[Column]) -> pa.Schema:
+    """Return the schema of the batches that `read_csv` yields for these columns."""
+    return pa.schema([(column.name, column.type) for column in columns])
+
+
+def read_csv(
+    chunks: Iterable[bytes], columns: Sequence[Column], *, block_size: int = 1 << 20
+) -> Iterator[pa.RecordBatch]:
+    """Yield one batch per block of whole rows, or raise `DecodeError`.
+
+    An empty cell is null in every column, quoted or not, and nothing else is. Text is kept byte for byte, NUL included.
+    """
+    header, body = split_header(chunks)
+    parser = _Parser(column_names(header, [column.name for column in columns]), columns)
+    yield from _one_ahead(parser.parse, whole_rows(body, size=block_size))
+
+
+def _one_ahead(parse: Callable[[bytes], pa.RecordBatch], blocks: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
+    # One block is parsed in the background while the caller downloads the next one and writes the last one.
+    with ThreadPoolExecutor(1, "appmetrica-frames-csv") as worker:
+        waiting: Future[pa.RecordBatch] | None = None
+        for block in blocks:
+            ahead = worker.submit(parse, block)
+            if waiting:
+                yield waiting.result()
+            waiting = ahead
+        if waiting:
+            yield waiting.result()
+
+
+class _Parser:
+    """Parses blocks, and counts their rows, so that a fault can say where it is."""
+
+    def __init__(self, wire: Sequence[str], columns: Sequence[Column]) -> None:
+        self.wire = wire
+        self.columns = columns
+        self.rows = 0
+
+    def parse(self, block: bytes) -> pa.RecordBatch:
+        parsed = self._parsed(block)
+        self._refuse_empty_line(block, parsed)
+        arrays = [self._cast(column, parsed[column.name].combine_chunks()) for column in self.columns]
+        self.rows += parsed.num_rows
+        return pa.record_batch(arrays, schema=schema(self.columns))
+
+    def _parsed(self, block: bytes) -> pa.Table:
+        types = {column.name: column.parsed for column in self.columns}
+        try:
+            return _table(block, self.wire, types, threads=True)
+        except pa.ArrowInvalid:
+            return self._parsed_again(block, types)
+
+    def _parsed_again(self, block: bytes, types: dict[str, pa.DataType]) -> pa.Table:
+        # Only a single thread knows the row of a fault.
+        try:
+            return _table(block, self.wire, types, threads=False)
+        except pa.ArrowInvalid as fault:
+            raise parse_fault(fault, self.wire, self.rows, lambda: self._text(block)) from fault
+
+    def _cast(self, column: Column, cells: pa.Array[Any]) -> pa.Array[Any]:
+        try:
+            return column.cast(cells)
+        except pa.ArrowInvalid as fault:
+            raise cast_fault(fault, column, cells, self.rows) from fault
+
+    def _text(self, block: bytes) -> pa.Table:
+        return _table(block, self.wire, dict.fromkeys(self.wire, pa.binary()), threads=False)
+
+    def _refuse_empty_line(self, block: bytes, parsed: pa.Table) -> None:
+        # pyarrow makes an empty line a row of nulls. Of a single column that is how a null is written.
+        suspect = len(self.wire) > 1 and all(column.null_count for column in parsed.columns)
+        if suspect and (at := empty_line(block)) is not None:
+            row = self.rows + 1 + (self._text(block[:at]).num_rows if at else 0)
+            raise DecodeError(f"Row {row} of the export is an empty line instead of {len(self.wire)} cells.")
+
+
+def _table(block: bytes, wire: Sequence[str], types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:
+    # The block is parsed in one go, so newlines in cells need no further care.
+    return csv.read_csv(
+        BytesIO(block),
+        read_options=csv.ReadOptions(column_names=list(wire), block_size=len(block) + 1, use_threads=threads),
+        parse_options=csv.ParseOptions(ignore_empty_lines=False),
+        convert_options=csv.ConvertOptions(
+            column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
+        ),
+    )
