@@ -1,0 +1,98 @@
+"""The catalogue as Polars frames, for looking things up in a notebook."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from . import catalog
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def resources() -> pl.DataFrame:
+    """List the export resources of the AppMetrica Logs API.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per resource: ``resource``, ``title`` (text), ``deprecated``, ``dates`` (whether ``date_since`` and
+        ``date_until`` are required), ``date_dimension`` (whether it is taken), ``custom_attributes`` (bool) and
+        ``fields`` (the number of documented fields).
+
+    Notes
+    -----
+    Source: https://appmetrica.yandex.com/docs/en/mobile-api/logs/ref/
+
+    Examples
+    --------
+    >>> from appmetrica_frames import resources
+    >>> resources().height
+    14
+    """
+    import polars as pl
+
+    return pl.DataFrame(
+        [
+            {
+                "resource": kind.name,
+                "title": kind.title,
+                "deprecated": kind.deprecated,
+                "dates": kind.dates,
+                "date_dimension": kind.date_dimension,
+                "custom_attributes": kind.custom_attributes,
+                "fields": len(kind.fields),
+            }
+            for kind in catalog.resources().values()
+        ]
+    )
+
+
+def fields(resource: str) -> pl.DataFrame:
+    """List the documented fields of an export resource.
+
+    Parameters
+    ----------
+    resource : str
+        The resource's name.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row per field, in the documented order and then the legacy ones: ``field``, ``dtype`` (the Polars dtype
+        that it arrives as), ``unit``, ``description`` (text) and ``legacy`` (bool: only older documentation has it,
+        and the server may refuse it).
+
+    Raises
+    ------
+    InvalidRequestError
+        If there is no such resource.
+
+    Notes
+    -----
+    Source: https://appmetrica.yandex.com/docs/en/mobile-api/logs/ref/
+
+    Examples
+    --------
+    >>> from appmetrica_frames import fields
+    >>> fields("events").filter(field="appmetrica_device_id")["dtype"].item()
+    'UInt64'
+    """
+    import polars as pl
+
+    kind = catalog.resource(resource)
+    rows = [(f.name, DTYPES[f.type], f.unit, f.description, False) for f in kind.fields.values()]
+    rows += [(name, "String", "text", "In older documentation only.", True) for name in kind.legacy_fields]
+    return pl.DataFrame(rows, schema=["field", "dtype", "unit", "description", "legacy"], orient="row")
+
+
+DTYPES: dict[catalog.FieldType, str] = {
+    "string": "String",
+    "uint64": "UInt64",
+    "int64": "Int64",
+    "float64": "Float64",
+    "bool": "Boolean",
+    "date": "Date",
+    "datetime": "Datetime(time_unit='us')",
+    "unix_time": "Datetime(time_unit='us', time_zone='UTC')",
+}

@@ -1,0 +1,124 @@
+"""How and where exports are asked for; shared by many calls."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from . import config
+from .durations import Duration, seconds
+from .errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+    from pathlib import Path
+
+
+@dataclass(frozen=True, init=False)
+class Client:
+    """The server, the store and the patience that calls share.
+
+    A client holds settings only, no connection: it can be made once per notebook, shared between threads and pickled.
+    A pickle never carries the token; the process that unpickles it reads ``APPMETRICA_TOKEN``.
+
+    Parameters
+    ----------
+    token : str, optional
+        OAuth token with the scope ``appmetrica:read``. Default: the environment variable ``APPMETRICA_TOKEN``, read
+        when a call needs it.
+    base_url : str, optional
+        Scheme, host and port of the server. Default: ``APPMETRICA_BASE_URL``, else
+        ``https://api.appmetrica.yandex.com``. The token goes to this origin alone; plain http is for loopback only.
+    cache_dir : path-like, optional
+        Directory of the store. Default: ``APPMETRICA_CACHE_DIR``, else the user's cache directory.
+    prepare_timeout : float or timedelta, default 3600.0
+        Seconds to wait for the server to prepare a file.
+    poll : tuple of two floats, default (2.0, 30.0)
+        Shortest and longest pause, in seconds, between two questions whether the file is ready. In between, the pause
+        is a tenth of the time waited so far.
+    network_timeout : float or timedelta, default 60.0
+        Seconds without a byte from the server after which a connection counts as broken.
+    retries : int, default 5
+        How often in a row a broken connection or a 5xx answer is tried again.
+    progress : bool, optional
+        ``True`` shows progress on standard error, ``False`` never does; by default it is shown in a terminal and in a
+        notebook.
+
+    Raises
+    ------
+    InvalidRequestError
+        If a setting has no meaning.
+
+    Examples
+    --------
+    >>> from appmetrica_frames import Client
+    >>> Client("my-token", prepare_timeout=7200)
+    Client(base_url=None, cache_dir=None, prepare_timeout=7200.0, poll=(2.0, 30.0), ...)
+    """
+
+    _token: config.Secret | None = field(repr=False, compare=False)
+    base_url: str | None
+    cache_dir: str | PathLike[str] | None
+    prepare_timeout: float
+    poll: tuple[float, float]
+    network_timeout: float
+    retries: int
+    progress: bool | None
+
+    def __init__(
+        self,
+        token: str | None = None,
+        *,
+        base_url: str | None = None,
+        cache_dir: str | PathLike[str] | None = None,
+        prepare_timeout: Duration = 3600.0,
+        poll: tuple[Duration, Duration] = (2.0, 30.0),
+        network_timeout: Duration = 60.0,
+        retries: int = 5,
+        progress: bool | None = None,
+    ) -> None:
+        settings = {
+            "_token": None if token is None else config.Secret(token),
+            "base_url": None if base_url is None else config.base_url(base_url, {}),
+            "cache_dir": cache_dir,
+            "prepare_timeout": seconds(prepare_timeout, name="prepare_timeout"),
+            "poll": _poll(poll),
+            "network_timeout": seconds(network_timeout, name="network_timeout", zero=False),
+            "retries": _retries(retries),
+            "progress": progress,
+        }
+        for name, value in settings.items():
+            object.__setattr__(self, name, value)
+
+    def token(self, environ: Mapping[str, str] = os.environ) -> config.Secret:
+        """Return the token that a call would send now, wrapped so that it does not print."""
+        return config.token(self._token, environ)
+
+    def origin(self, environ: Mapping[str, str] = os.environ) -> str:
+        """Return the scheme, host and port that a call would ask now."""
+        return config.base_url(self.base_url, environ)
+
+    def directory(self, environ: Mapping[str, str] = os.environ) -> Path:
+        """Return the directory of the store that a call would use now."""
+        return config.cache_directory(self.cache_dir, environ)
+
+
+def _poll(poll: tuple[Duration, Duration]) -> tuple[float, float]:
+    try:
+        shortest, longest = poll
+    except (TypeError, ValueError):
+        raise InvalidRequestError(
+            f"poll takes the shortest and the longest pause, like (2, 30), not {poll!r}."
+        ) from None
+    pauses = seconds(shortest, name="poll"), seconds(longest, name="poll")
+    if pauses[0] > pauses[1]:
+        raise InvalidRequestError(f"poll takes the shortest pause first, like (2, 30), not {poll!r}.")
+    return pauses
+
+
+def _retries(retries: int) -> int:
+    if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
+        raise InvalidRequestError(f"retries takes a whole number from 0, not {retries!r}.")
+    return retries

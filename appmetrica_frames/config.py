@@ -1,0 +1,90 @@
+"""Settings: the argument, else the environment, else the default; read when a call is made."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from .errors import InvalidRequestError, MissingTokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+
+BASE_URL = "https://api.appmetrica.yandex.com"
+
+
+class Secret:
+    """A text that shows itself to nobody: not in a repr, not in a pickle, not in a comparison."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text, for the one place that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        # Whoever unpickles gets None, and falls back to the environment of its own process.
+        return type(None), ()
+
+
+def token(given: Secret | None, environ: Mapping[str, str]) -> Secret:
+    """Return the OAuth token, from the argument or ``APPMETRICA_TOKEN``."""
+    secret = given or Secret(environ.get("APPMETRICA_TOKEN", ""))
+    text = secret.reveal().strip()
+    if not text:
+        raise MissingTokenError(
+            "No AppMetrica token. Set the environment variable APPMETRICA_TOKEN, or pass client=Client(token=...). "
+            "How to get one: https://appmetrica.yandex.com/docs/en/mobile-api/intro/authorization"
+        )
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise InvalidRequestError(
+            "The AppMetrica token holds a space or a character that cannot stand in a token. "
+            "Give the bare token, without 'OAuth ' in front of it and without line breaks."
+        )
+    return Secret(text)
+
+
+def base_url(given: str | None, environ: Mapping[str, str]) -> str:
+    """Return the origin that everything is sent to, from the argument, ``APPMETRICA_BASE_URL`` or the default."""
+    url = given or environ.get("APPMETRICA_BASE_URL") or BASE_URL
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise InvalidRequestError(f"base_url {url!r} is not an address: {error}.") from error
+    if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc:
+        raise InvalidRequestError(f"base_url takes an address like {BASE_URL}, not {url!r}.")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise InvalidRequestError(f"base_url takes scheme, host and port only, like {BASE_URL}, not {url!r}.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise InvalidRequestError(f"base_url {url!r} would send the token in clear text: use https.")
+    shown = f"[{host}]" if ":" in host else host
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{shown}" + ("" if port in {None, default} else f":{port}")
+
+
+def cache_directory(given: str | PathLike[str] | None, environ: Mapping[str, str]) -> Path:
+    """Return the store's directory, from the argument, ``APPMETRICA_CACHE_DIR`` or the user's cache directory."""
+    chosen = given or environ.get("APPMETRICA_CACHE_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("appmetrica_frames", appauthor=False))
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address stays on this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

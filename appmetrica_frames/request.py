@@ -1,0 +1,253 @@
+"""One immutable, validated export request: its query string and its key in the store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+
+from . import catalog
+from .dates import Moment, date_range, no_dates
+from .errors import InvalidRequestError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    import pyarrow as pa
+
+KEY_VERSION = 1
+DateDimension: TypeAlias = Literal["default", "receive"]
+FilterValue: TypeAlias = str | int | bool
+
+# Words of the query string that are no row filters.
+RESERVED = frozenset(
+    {
+        "application_id",
+        "date_dimension",
+        "date_since",
+        "date_until",
+        "fields",
+        "limit",
+        "oauth_token",
+        "part_number",
+        "parts_count",
+        "skip_unavailable_shards",
+        "update_timestamp",
+        "use_utf8_bom",
+        "version",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What is asked of the server, in canonical form, and which columns in which order the reader wants.
+
+    Attributes
+    ----------
+    params
+        The wire parameters without ``fields``, sorted.
+    fields
+        The columns that the reader wants, in the reader's order.
+    overrides
+        Fields whose type the reader chose, with that Arrow type.
+    limited
+        Whether the rows are capped; which rows a cap leaves is up to the server.
+    """
+
+    resource: str
+    params: tuple[tuple[str, str], ...]
+    fields: tuple[str, ...]
+    overrides: Mapping[str, pa.DataType] = field(default_factory=dict)
+    limited: bool = False
+
+    @property
+    def path(self) -> str:
+        """The path that the export is asked at."""
+        return f"/logs/v1/export/{self.resource}.csv"
+
+    @property
+    def wire_fields(self) -> tuple[str, ...]:
+        """The fields that go over the wire: sorted, and never one alone.
+
+        In a file of one column, an empty cell is an empty line, and a missing last line end hides it. A second column
+        makes every row visible.
+        """
+        wanted = set(self.fields)
+        if len(wanted) == 1:
+            documented = catalog.resource(self.resource).fields
+            wanted.add(
+                next(
+                    name
+                    for name in ("appmetrica_device_id", "application_id", "os_name")
+                    if name in documented and name not in wanted
+                )
+            )
+        return tuple(sorted(wanted))
+
+    @property
+    def query(self) -> tuple[tuple[str, str], ...]:
+        """The query string of the export, as pairs."""
+        return (*self.params, ("fields", ",".join(self.wire_fields)))
+
+    @property
+    def application_id(self) -> int:
+        """The application whose data is asked for."""
+        return int(dict(self.params)["application_id"])
+
+    def family(self, origin: str) -> str:
+        """Return what this request shares with all that differ from it in nothing but their fields."""
+        return _digest(self._meaning(origin))
+
+    def key(self, origin: str) -> str:
+        """Return the name of this request's place in the store; the token is no part of it."""
+        return _digest({**self._meaning(origin), "fields": self.wire_fields})
+
+    def described(self) -> dict[str, Any]:
+        """Return the request as plain values, for people and for `json`."""
+        return {"resource": self.resource, **dict(self.params), "fields": list(self.wire_fields)}
+
+    def _meaning(self, origin: str) -> dict[str, Any]:
+        return {
+            "version": KEY_VERSION,
+            "origin": origin,
+            "resource": self.resource,
+            "format": "csv",
+            "params": self.params,
+            "overrides": sorted((name, str(chosen)) for name, chosen in self.overrides.items()),
+        }
+
+
+def export_request(
+    resource: str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: Iterable[str] | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    schema_overrides: Mapping[str, Any] | None = None,
+) -> ExportRequest:
+    """Validate what a user asks for against the catalogue; raise `InvalidRequestError` before anything is sent."""
+    kind = catalog.resource(resource)
+    vouched = frozenset(schema_overrides or ())
+    wanted = _fields(kind, fields, vouched)
+    params = {"application_id": str(_application_id(application_id))}
+    if kind.dates:
+        params["date_since"], params["date_until"] = date_range(date_since, date_until, resource=resource)
+    else:
+        no_dates(date_since, date_until, resource=resource)
+    params |= _date_dimension(kind, date_dimension)
+    if limit is not None:
+        params["limit"] = str(_positive(limit, name="limit"))
+    if _flag(skip_unavailable_shards, name="skip_unavailable_shards"):
+        params["skip_unavailable_shards"] = "true"
+    chosen = _filters(kind, filters or {}, vouched)
+    if idle := vouched - set(wanted) - set(chosen):
+        raise InvalidRequestError(f"schema_overrides names {sorted(idle)}, which are not among the fields asked for.")
+    return ExportRequest(
+        resource=resource,
+        params=tuple(sorted((params | chosen).items())),
+        fields=wanted,
+        overrides=_overrides(schema_overrides or {}),
+        limited=limit is not None,
+    )
+
+
+def _fields(kind: catalog.Resource, fields: Iterable[str] | None, vouched: frozenset[str]) -> tuple[str, ...]:
+    if fields is None:
+        return (*kind.fields, *sorted(vouched - set(kind.fields)))
+    if isinstance(fields, str):
+        raise InvalidRequestError(f"fields takes a list of names: write fields=[{fields!r}].")
+    wanted = tuple(fields)
+    if not wanted:
+        raise InvalidRequestError("fields is empty: name at least one, or leave it out for every documented field.")
+    for name in wanted:
+        _known_field(kind, name, vouched)
+    if repeated := sorted({name for name in wanted if wanted.count(name) > 1}):
+        raise InvalidRequestError(f"fields names {', '.join(map(repr, repeated))} more than once.")
+    return wanted
+
+
+def _known_field(kind: catalog.Resource, name: object, vouched: frozenset[str]) -> None:
+    if not isinstance(name, str) or not name.strip() or "," in name:
+        raise InvalidRequestError(f"A field is named by a text without commas, not by {name!r}.")
+    if name in kind.fields or name in vouched:
+        return
+    legacy = " It stands in older documentation only." if name in kind.legacy_fields else ""
+    custom = "a custom profile attribute or " if kind.custom_attributes else ""
+    raise InvalidRequestError(
+        f"{kind.name} has no documented field {name!r}.{legacy}{did_you_mean(name, kind.fields)} "
+        f"If it is {custom}a field newer than this catalogue, vouch for it with its type: "
+        f"schema_overrides={{{name!r}: 'string'}}."
+    )
+
+
+def _application_id(value: int | str) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise InvalidRequestError(
+            f"application_id is the application's number in AppMetrica (not its SDK or API key), not {value!r}. "
+            "It stands in the application's settings, and in the address of its pages."
+        )
+    return value
+
+
+def _date_dimension(kind: catalog.Resource, value: DateDimension) -> dict[str, str]:
+    choices = get_args(DateDimension)
+    if value not in choices:
+        raise InvalidRequestError(f"date_dimension is one of {choices}, not {value!r}.")
+    if kind.date_dimension:
+        return {"date_dimension": value}
+    if value != "default":
+        raise InvalidRequestError(f"{kind.name} takes no date_dimension: drop it.")
+    return {}
+
+
+def _filters(kind: catalog.Resource, filters: Mapping[str, FilterValue], vouched: frozenset[str]) -> dict[str, str]:
+    for name in filters:
+        if name in RESERVED:
+            raise InvalidRequestError(f"{name!r} is a parameter of the request, not a field to filter by.")
+        _known_field(kind, name, vouched)
+    return {name: _filter_value(name, value) for name, value in filters.items()}
+
+
+def _filter_value(name: str, value: FilterValue) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (str, int)) and value != "":
+        return str(value)
+    raise InvalidRequestError(
+        f"filters[{name!r}] takes one text, whole number or bool, not {value!r}: "
+        "the server compares for equality with one value only."
+    )
+
+
+def _positive(value: int, *, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise InvalidRequestError(f"{name} takes a whole number from 1, not {value!r}.")
+    return value
+
+
+def _flag(value: bool, *, name: str) -> bool:  # noqa: FBT001 - checked because users pass texts like "false"
+    if not isinstance(value, bool):
+        raise InvalidRequestError(f"{name} takes True or False, not {value!r}.")
+    return value
+
+
+def _overrides(chosen: Mapping[str, Any]) -> dict[str, pa.DataType]:
+    if not chosen:
+        return {}
+    from .decode.overrides import arrow_override
+
+    return {name: arrow_override(name, type_) for name, type_ in chosen.items()}
+
+
+def _digest(meaning: dict[str, Any]) -> str:
+    text = json.dumps(meaning, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return sha256(text.encode("ascii")).hexdigest()[:32]

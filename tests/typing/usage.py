@@ -1,0 +1,68 @@
+"""Usages that a type checker reads and nobody runs: what users write must come out with the right type."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, assert_type
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+
+import appmetrica_frames as af
+
+if TYPE_CHECKING:
+    from appmetrica_frames.reading import Backend
+
+assert_type(
+    af.read_appmetrica("events", application_id=1, date_since="2024-07-01", date_until="2024-07-01"), pl.DataFrame
+)
+assert_type(af.read_appmetrica("push_tokens", application_id=1, backend="polars"), pl.DataFrame)
+assert_type(af.read_appmetrica("push_tokens", application_id=1, backend="pandas", store=False), pd.DataFrame)
+assert_type(af.read_appmetrica("push_tokens", application_id=1, backend="pyarrow"), pa.Table)
+assert_type(
+    af.scan_appmetrica("clicks", application_id="1", date_since=date(2024, 7, 1), date_until=date(2024, 7, 2)),
+    pl.LazyFrame,
+)
+assert_type(af.download_appmetrica("push_tokens", application_id=1, max_age=timedelta(hours=1)), list[Path])
+
+with af.iter_appmetrica("push_tokens", application_id=1, batch_size=10) as batches:
+    assert_type(batches, pa.RecordBatchReader)
+
+af.read_appmetrica(
+    "events",
+    application_id=1,
+    date_since=datetime(2024, 7, 1, tzinfo=UTC),
+    date_until=datetime(2024, 7, 2, tzinfo=UTC),
+    fields=("event_name", "event_json"),
+    filters={"event_name": "purchase", "application_id": 1, "is_bot": True},
+    date_dimension="receive",
+    limit=10,
+    skip_unavailable_shards=True,
+    max_age=60,
+    refresh=False,
+    offline=False,
+    schema_overrides={"event_name": pl.Categorical},
+    strict=True,
+    client=af.Client("token", prepare_timeout=timedelta(hours=2), poll=(1, 10), progress=False),
+)
+
+
+def chosen_at_run_time(backend: Backend) -> None:
+    """A backend that is known at run time only gives any of the three."""
+    assert_type(
+        af.read_appmetrica("push_tokens", application_id=1, backend=backend), pl.DataFrame | pd.DataFrame | pa.Table
+    )
+
+
+# Misspelt words and wrong choices do not pass a type checker.
+af.read_appmetrica("events", aplication_id=1)  # type: ignore[call-overload]
+af.scan_appmetrica("events", application_id=1, refresh="yes")  # type: ignore[arg-type]
+af.read_appmetrica("events", application_id=1, backend="spark")  # type: ignore[call-overload]
+
+assert_type(af.resources(), pl.DataFrame)
+assert_type(af.fields("events"), pl.DataFrame)
+assert_type(af.Cache().ls(), list[af.CachedExport])
+assert_type(af.Cache().info(), af.CacheInfo)
+assert_type(af.Cache().remove(dry_run=True), af.Removal)
