@@ -19,7 +19,7 @@ from appmetrica_frames.errors import DecodeError
 
 from .header import column_names
 from .misfits import cast_fault, parse_fault
-from .rows import empty_line, split_header, whole_rows
+from .rows import BOM, empty_line, split_header, whole_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -105,6 +105,8 @@ class _Parser:
 
 
 def _table(block: bytes, wire: Sequence[str], types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:
+    # pyarrow takes a BOM off whatever it reads; here it would be text of the first cell, so it is given one to take.
+    block = BOM + block if block.startswith(BOM) else block
     # The block is parsed in one go, so newlines in cells need no further care.
     return csv.read_csv(
         BytesIO(block),

@@ -14,7 +14,7 @@ from appmetrica_frames.errors import DecodeError, DownloadError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_BOM = b"\xef\xbb\xbf"
+BOM = b"\xef\xbb\xbf"
 _HEADER_LIMIT = 1 << 20
 _ROW_LIMIT = 1 << 26  # keeps memory bounded when a stray quote swallows the rest of the body
 
@@ -24,10 +24,10 @@ def split_header(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     rest, head = iter(chunks), bytearray()
     while not (end := _row_end(head)) and len(head) <= _HEADER_LIMIT and (chunk := next(rest, None)) is not None:
         head += chunk
-    if not head.removeprefix(_BOM):
+    if not head.removeprefix(BOM):
         raise DownloadError("The body is empty; even an export without rows has a header. Download it again.")
     end = end or len(head)
-    return bytes(head[:end]).removeprefix(_BOM).rstrip(b"\r\n"), chain([bytes(head[end:])], rest)
+    return bytes(head[:end]).removeprefix(BOM).rstrip(b"\r\n"), chain([bytes(head[end:])], rest)
 
 
 def whole_rows(chunks: Iterable[bytes], *, size: int) -> Iterator[bytes]:

@@ -61,8 +61,8 @@ class Column:
     def cast(self, cells: pa.Array[Any]) -> pa.Array[Any]:
         """Take parsed cells to the final type, or raise `pyarrow.ArrowInvalid`."""
         if self.from_seconds:
-            return _instants(cells, self.type)
-        return _encoded(cells, self.type) if is_type.is_dictionary(self.type) else cells
+            return _instants(cells, self.type) if isinstance(self.type, pa.TimestampType) else _days(cells, self.type)
+        return _encoded(cells, self.type) if isinstance(self.type, pa.DictionaryType) else cells
 
 
 def _from_text(type_: pa.DataType) -> bool:
@@ -88,12 +88,14 @@ def _is_wall_time(type_: pa.DataType) -> bool:
     return bool(is_type.is_date(type_) or (is_type.is_timestamp(type_) and type_.tz is None))
 
 
-def _instants(seconds: pa.Array[Any], type_: pa.DataType) -> pa.Array[Any]:
-    # A number is cast to a timestamp as a count of its own unit, so it passes through seconds; a day is not checked
-    # for overflow, so it passes through microseconds, which are.
-    if is_type.is_date(type_):
-        return _instants(seconds, pa.timestamp("us")).cast(type_)
+def _instants(seconds: pa.Array[Any], type_: pa.TimestampType[Any, Any]) -> pa.Array[Any]:
+    # A number is cast to a timestamp as a count of that timestamp's own unit.
     return seconds.cast(pa.timestamp("s", tz=type_.tz)).cast(type_)
+
+
+def _days(seconds: pa.Array[Any], type_: pa.DataType) -> pa.Array[Any]:
+    # Days wrap around silently where microseconds overflow with an error.
+    return _instants(seconds, pa.timestamp("us")).cast(type_)
 
 
 def _encoded(cells: pa.Array[Any], type_: pa.DictionaryType[Any, Any, Any]) -> pa.Array[Any]:

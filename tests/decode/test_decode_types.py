@@ -1,0 +1,132 @@
+"""Every field type has an Arrow type, and a user may choose another that text can become."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, get_args
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pytest
+
+from appmetrica_frames.catalog import FieldType
+from appmetrica_frames.decode.csv import read_csv, schema
+from appmetrica_frames.decode.types import Column, arrow_type
+from appmetrica_frames.errors import InvalidRequestError, SchemaError
+
+WORDS = pa.dictionary(pa.int32(), pa.string())
+
+
+def cell(text: str, wire: FieldType, type_: pa.DataType) -> Any:
+    columns = [Column("cell", wire, type_), Column("other", "string", pa.string())]
+    (batch,) = read_csv([f'cell,other\n"{text}",x\n'.encode()], columns)
+    assert batch.schema == schema(columns)
+    return batch["cell"][0].as_py()
+
+
+def test_every_field_type_has_an_arrow_type() -> None:
+    for field_type in get_args(FieldType):
+        assert Column("name", field_type, arrow_type(field_type)).type == arrow_type(field_type)
+
+
+@pytest.mark.parametrize(
+    ("text", "wire", "type_", "value"),
+    [
+        ("18446744073709551615", "uint64", pa.uint64(), 2**64 - 1),
+        ("-9223372036854775808", "int64", pa.int64(), -(2**63)),
+        ("0.1", "float64", pa.float64(), 0.1),
+        ("true", "bool", pa.bool_(), True),
+        ("0", "bool", pa.bool_(), False),
+        ("2024-02-29", "date", pa.date32(), date(2024, 2, 29)),
+        ("2024-02-29 23:59:59", "datetime", pa.timestamp("us"), datetime(2024, 2, 29, 23, 59, 59)),  # noqa: DTZ001
+        ("1709251199", "unix_time", pa.timestamp("us", "UTC"), datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC)),
+        ("-1", "unix_time", pa.timestamp("us", "UTC"), datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_catalogue_types_are_exact(text: str, wire: FieldType, type_: pa.DataType, value: object) -> None:
+    assert cell(text, wire, type_) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "wire", "type_", "value"),
+    [
+        ("5", "uint64", pa.string(), "5"),
+        ("5", "uint64", pa.large_string(), "5"),
+        ("-5", "string", pa.int8(), -5),
+        ("1.5", "string", pa.float32(), 1.5),
+        ("19.90", "float64", pa.decimal128(10, 2), Decimal("19.90")),
+        ("iOS", "string", WORDS, "iOS"),
+        ("iOS", "string", pa.dictionary(pa.uint8(), pa.large_string(), ordered=True), "iOS"),
+        ("2024-02-29", "string", pa.date64(), date(2024, 2, 29)),
+        ("2024-02-29T01:02:03", "string", pa.timestamp("s"), datetime(2024, 2, 29, 1, 2, 3)),  # noqa: DTZ001
+        ("86399", "unix_time", pa.date32(), date(1970, 1, 1)),
+        ("-1", "unix_time", pa.date32(), date(1969, 12, 31)),
+        ("86400", "unix_time", pa.int64(), 86400),
+        ("86400", "unix_time", pa.string(), "86400"),
+        ("0", "unix_time", pa.timestamp("us"), datetime(1970, 1, 1)),  # noqa: DTZ001
+        (
+            "0",
+            "unix_time",
+            pa.timestamp("s", "Europe/Moscow"),
+            datetime(1970, 1, 1, 3, tzinfo=ZoneInfo("Europe/Moscow")),
+        ),
+    ],
+)
+def test_a_chosen_type_is_honoured(text: str, wire: FieldType, type_: pa.DataType, value: object) -> None:
+    assert cell(text, wire, type_) == value
+    assert cell("", wire, type_) is None
+
+
+@pytest.mark.parametrize(
+    ("wire", "type_"),
+    [
+        ("string", pa.list_(pa.string())),
+        ("string", pa.struct([("a", pa.string())])),
+        ("string", pa.binary()),
+        ("string", pa.null()),
+        ("string", pa.float16()),
+        ("string", pa.dictionary(pa.int32(), pa.int64())),
+        ("datetime", pa.timestamp("us", "UTC")),
+    ],
+)
+def test_a_type_that_text_cannot_become_is_refused_at_once(wire: FieldType, type_: pa.DataType) -> None:
+    with pytest.raises(InvalidRequestError, match="'cell' cannot be read as"):
+        Column("cell", wire, type_)
+
+
+@pytest.mark.parametrize(
+    ("text", "wire", "type_"),
+    [
+        ("-1", "uint64", pa.uint64()),
+        ("18446744073709551616", "uint64", pa.uint64()),
+        ("1.0", "int64", pa.int64()),
+        ("1,5", "float64", pa.float64()),
+        ("yes", "bool", pa.bool_()),
+        ("2023-02-29", "date", pa.date32()),
+        ("29.02.2024", "datetime", pa.timestamp("us")),
+        ("2024-02-29 01:02:03Z", "datetime", pa.timestamp("us")),
+        ("1709251199.5", "unix_time", pa.timestamp("us", "UTC")),
+        ("99999999999999", "unix_time", pa.timestamp("us", "UTC")),
+        ("999999999999999999", "unix_time", pa.date32()),
+        ("9999999999", "unix_time", pa.timestamp("ns")),
+        ("128", "string", pa.int8()),
+        ("1.234", "float64", pa.decimal128(5, 2)),
+        ("123456.78", "float64", pa.decimal128(5, 2)),
+        ("NA", "int64", pa.int64()),
+        ("null", "float64", pa.float64()),
+        ("it's 'quoted': invalid value 'x'", "uint64", pa.uint64()),
+    ],
+)
+def test_a_misfit_names_column_row_and_value(text: str, wire: FieldType, type_: pa.DataType) -> None:
+    with pytest.raises(SchemaError, match="'cell', row 1 ") as caught:
+        cell(text, wire, type_)
+    assert (caught.value.column, caught.value.row, caught.value.value) == ("cell", 1, text)
+
+
+def test_more_words_than_a_dictionary_can_number_are_a_misfit() -> None:
+    columns = [Column("word", "string", pa.dictionary(pa.int8(), pa.string())), Column("n", "int64", pa.int64())]
+    body = "word,n\n" + "".join(f"w{n},{n}\n" for n in range(200))
+    with pytest.raises(SchemaError) as caught:
+        list(read_csv([body.encode()], columns))
+    assert (caught.value.column, caught.value.row, caught.value.value) == ("word", 129, "w128")
