@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 # fmt: off
 AWKWARD = [
     "Привет, мир", "🎉", 'a "quoted" word', "two\nlines", "two\r\nlines", "a\n\n\nb", '[{"a":1},{"b":2}]', "NA", "null",
-    "nan", " padded ", "\t", "\\", '\\"', "'", "a\x00b", "\ufeff", "\ufeff\ufeffx", ",", '"', '""', "\r", "\n", "N/A", "#N/A",
+    "nan", " padded ", "\t", "\\", '\\"', "'", "a\x00b", "\ufeff", "\ufeff\ufeffx", ",", '"', '""', "\r", "\n",
+    "N/A", "#N/A",
 ]
 # fmt: on
 TEXTS = st.sampled_from(AWKWARD) | st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
@@ -180,7 +181,7 @@ def test_rows_are_counted_across_blocks_for_casts_too() -> None:
 
 def test_a_cut_inside_quotes_is_noticed_at_every_byte() -> None:
     head = b'name,id,json\nx,1,"'
-    cell = 'a ""quoted"" {},\nЖук'.encode()
+    cell = 'a ""quoted"" {},\n🎉Ж'.encode()
     for length in range(len(cell)):
         if (head + cell[:length]).count(b'"') % 2:  # after half of a doubled quote the cell looks closed
             with pytest.raises(DecodeError, match="inside a quoted cell"):
