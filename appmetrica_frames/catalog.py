@@ -48,6 +48,10 @@ class Resource:
     legacy_fields: tuple[str, ...]
     fields: dict[str, Field]
 
+    def wire_type(self, name: str) -> FieldType:
+        """Return what a field's cells hold; those of fields that nobody documented hold text."""
+        return self.fields[name].type if name in self.fields else "string"
+
 
 @cache
 def resources() -> dict[str, Resource]:

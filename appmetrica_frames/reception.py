@@ -50,8 +50,7 @@ class Reception:
         return True
 
     def _column(self, name: str) -> Column:
-        documented = catalog.resource(self._request.resource).fields.get(name)
-        wire = documented.type if documented else "string"
+        wire = catalog.resource(self._request.resource).wire_type(name)
         if name in self.as_text:
             return Column(name, "string", arrow_type("string"))
         return Column(name, wire, self._request.overrides.get(name, arrow_type(wire)))

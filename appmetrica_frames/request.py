@@ -79,9 +79,7 @@ class ExportRequest:
             documented = catalog.resource(self.resource).fields
             wanted.add(
                 next(
-                    name
-                    for name in ("appmetrica_device_id", "application_id", "os_name")
-                    if name in documented and name not in wanted
+                    name for name in ("appmetrica_device_id", "os_version") if name in documented and name not in wanted
                 )
             )
         return tuple(sorted(wanted))
@@ -153,7 +151,7 @@ def export_request(
         resource=resource,
         params=tuple(sorted((params | chosen).items())),
         fields=wanted,
-        overrides=_overrides(schema_overrides or {}),
+        overrides=_overrides(kind, schema_overrides or {}),
         limited=limit is not None,
     )
 
@@ -240,12 +238,16 @@ def _flag(value: bool, *, name: str) -> bool:  # noqa: FBT001 - checked because 
     return value
 
 
-def _overrides(chosen: Mapping[str, Any]) -> dict[str, pa.DataType]:
+def _overrides(kind: catalog.Resource, chosen: Mapping[str, Any]) -> dict[str, pa.DataType]:
     if not chosen:
         return {}
     from .decode.overrides import arrow_override
+    from .decode.types import Column
 
-    return {name: arrow_override(name, type_) for name, type_ in chosen.items()}
+    types = {name: arrow_override(name, type_) for name, type_ in chosen.items()}
+    for name, type_ in types.items():
+        Column(name, kind.wire_type(name), type_)  # refuses what its text cannot become
+    return types
 
 
 def _digest(meaning: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, cast
 
 from .client import Client
 from .clock import SystemClock
-from .errors import InvalidRequestError
+from .errors import InvalidRequestError, did_you_mean
 from .export import Order
 from .freshness import wish
 from .request import DateDimension, FilterValue, export_request
@@ -124,6 +124,7 @@ def takes_words(function: Way) -> Way:
 
     @functools.wraps(function)
     def strict(*args: Any, **kwargs: Any) -> Any:
+        _refuse_misspelt(function.__name__, kwargs, signature.parameters)
         try:
             signature.bind(*args, **kwargs)
         except TypeError as error:
@@ -133,6 +134,12 @@ def takes_words(function: Way) -> Way:
     strict.__signature__ = signature  # type: ignore[attr-defined]
     strict.__doc__ = (function.__doc__ or "").replace("    {words}\n", DESCRIBED)
     return cast("Way", strict)
+
+
+def _refuse_misspelt(name: str, given: Iterable[str], known: Iterable[str]) -> None:
+    for word in given:
+        if word not in known:
+            raise TypeError(f"{name}() got an unexpected keyword argument {word!r}.{did_you_mean(word, known)}")
 
 
 def _explicit(own: inspect.Signature) -> inspect.Signature:
