@@ -20,6 +20,9 @@ KEY_VERSION = 1
 DateDimension: TypeAlias = Literal["default", "receive"]
 FilterValue: TypeAlias = str | int | bool
 
+# Columns that keep another one company; every resource has two of them.
+COMPANIONS = ("appmetrica_device_id", "os_version", "city")
+
 # Words of the query string that are no row filters.
 RESERVED = frozenset(
     {
@@ -74,15 +77,11 @@ class ExportRequest:
         In a file of one column, an empty cell is an empty line, and a missing last line end hides it. A second column
         makes every row visible.
         """
-        wanted = set(self.fields)
-        if len(wanted) == 1:
-            documented = catalog.resource(self.resource).fields
-            wanted.add(
-                next(
-                    name for name in ("appmetrica_device_id", "os_version") if name in documented and name not in wanted
-                )
-            )
-        return tuple(sorted(wanted))
+        if len(self.fields) > 1:
+            return tuple(sorted(self.fields))
+        others = (name for name in COMPANIONS if name not in self.fields)
+        documented = catalog.resource(self.resource).fields
+        return tuple(sorted({*self.fields, next(name for name in others if name in documented)}))
 
     @property
     def query(self) -> tuple[tuple[str, str], ...]:

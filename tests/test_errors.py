@@ -1,0 +1,45 @@
+"""The tree of errors: one root, the builtin that users would catch, attributes that survive a process pool."""
+
+from __future__ import annotations
+
+import pickle
+import re
+
+import pytest
+
+import appmetrica_frames as af
+from appmetrica_frames import errors
+
+LEAVES = [
+    (af.InvalidRequestError, ValueError),
+    (af.MissingTokenError, LookupError),
+    (af.NotCachedError, LookupError),
+    (af.AuthenticationError, PermissionError),
+    (af.RequestRejectedError, Exception),
+    (af.QuotaExceededError, Exception),
+    (af.ServerError, ConnectionError),
+    (af.PreparationTimeoutError, TimeoutError),
+    (af.DownloadError, ConnectionError),
+    (af.DecodeError, ValueError),
+    (af.SchemaError, af.DecodeError),
+]
+
+
+@pytest.mark.parametrize(("leaf", "builtin"), LEAVES)
+def test_leaves_are_caught_by_the_root_and_by_the_builtin(leaf: type[Exception], builtin: type[Exception]) -> None:
+    assert issubclass(leaf, af.AppMetricaError)
+    assert issubclass(leaf, builtin)
+    assert str(leaf("what happened")) == "what happened"
+
+
+def test_the_tree_is_drawn_whole() -> None:
+    drawn = set(re.findall(r"^[\s│├└─]*(\w+(?:Error|Warning))\b", errors.__doc__ or "", re.MULTILINE))
+    real = {name for name, value in vars(errors).items() if isinstance(value, type)}
+    assert drawn == real
+
+
+def test_attributes_survive_a_pickle() -> None:
+    error = pickle.loads(pickle.dumps(af.SchemaError("text", column="mcc", row=3, value="x")))  # noqa: S301 - our own
+    assert (str(error), error.column, error.row, error.value) == ("text", "mcc", 3, "x")
+    refused = pickle.loads(pickle.dumps(af.AuthenticationError("text", status=403)))  # noqa: S301 - our own
+    assert refused.status == 403
