@@ -22,6 +22,7 @@ def cell(text: str, wire: FieldType, type_: pa.DataType) -> Any:
     columns = [Column("cell", wire, type_), Column("other", "string", pa.string())]
     (batch,) = read_csv([f'cell,other\n"{text}",x\n'.encode()], columns)
     assert batch.schema == schema(columns)
+    assert batch["cell"].type == type_
     return batch["cell"][0].as_py()
 
 
