@@ -1,0 +1,151 @@
+"""One export: from a request over the simulated population to a prepared file, a batch at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from .chance import child
+from .files import FileWriter
+from .formats import MOMENT, Csv, Json
+from .population import LIFETIME
+from .refusals import Refusal
+from .releases import FIRST_DAY
+from .sessions import DAY, LATEST
+from .tables import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .chance import Flags
+    from .files import PreparedFile, Shelf
+    from .formats import Format
+    from .population import Population, Visits
+    from .request import ExportRequest
+    from .rows import Rows
+    from .tables import Table
+
+MORE_PARTS = "The export is too large: {rows} rows and more. Try to use more parts."
+LATEST_DAYS = int(LATEST // DAY) + 1
+
+
+class Abandoned(Exception):  # noqa: N818 - nobody's fault: the job was moved, or the server stops
+    """The build is no longer wanted."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export of what the server knew at one instant.
+
+    Attributes
+    ----------
+    as_of
+        UNIX seconds; what was received later is not in it.
+    """
+
+    request: ExportRequest
+    population: Population
+    as_of: float
+    parts_above: int | None = None
+    native_json: bool = False
+
+    def build(self, shelf: Shelf, progress: Callable[[float], None]) -> PreparedFile:
+        """Write the file; `progress` is told the share done after each batch, and may raise to give up."""
+        form = self._form()
+        writer = FileWriter(shelf, 200, form.media_type)
+        try:
+            for piece in self._pieces(form, progress):
+                writer.write(piece)
+        except BaseException:
+            writer.abandon()
+            raise
+        return writer.close()
+
+    def frames(self, progress: Callable[[float], None] = lambda _: None) -> Iterator[pl.DataFrame]:
+        """Yield the rows, as frames with the request's columns."""
+        left = self.request.limit
+        seen = np.empty(0, np.uint64)
+        for visits in self._visits(progress):
+            rows = self._rows(visits)
+            if self._table.latest_only:
+                # The days come last one first here: who was seen has been told with a later day already.
+                rows = rows.take(np.flatnonzero(~np.isin(rows.owner, seen)))
+                seen = np.concatenate([seen, rows.owner])
+            frame = self._frame(rows)
+            frame = frame if left is None else frame.head(left)
+            if len(frame):
+                yield frame
+            left = left if left is None else left - len(frame)
+            if left == 0:
+                return
+
+    def _form(self) -> Format:
+        if self.request.wire_format == "csv":
+            return Csv(self.request.fields, bom=self.request.bom)
+        return Json(native=self.native_json)
+
+    def _pieces(self, form: Format, progress: Callable[[float], None]) -> Iterator[bytes]:
+        rows = 0
+        yield form.begin()
+        for frame in self.frames(progress):
+            rows += len(frame)
+            if self.parts_above is not None and rows > self.parts_above:
+                raise Refusal(400, MORE_PARTS.format(rows=self.parts_above), error_type="query_error")
+            yield form.frame(frame)
+        yield form.end()
+
+    @property
+    def _table(self) -> Table:
+        return TABLES[self.request.resource.name]
+
+    @property
+    def _since(self) -> float:
+        return self.as_of - LIFETIME * DAY if self.request.since is None else self.request.since
+
+    @property
+    def _until(self) -> float:
+        return self.as_of if self.request.until is None else min(self.request.until, self.as_of)
+
+    def _days(self) -> range:
+        """Return the days whose rows can be in the export: by receipt, some happened days before."""
+        application = self.request.application
+        early = LATEST_DAYS if self.request.by_receipt else 0
+        first = max(FIRST_DAY, application.day(self._since) - early)
+        return range(first, application.day(self._until) + 1)
+
+    def _visits(self, progress: Callable[[float], None]) -> Iterator[Visits]:
+        days = self._days()
+        ordered = days[::-1] if self._table.latest_only else days
+        for visits in self.population.visits(ordered, fresh_only=self._table.fresh_only):
+            yield self._share(visits)
+            progress((abs(int(visits.day[-1]) - ordered[0]) + 1) / len(days) if len(visits) else 0.0)
+
+    def _share(self, visits: Visits) -> Visits:
+        number, count = self.request.part
+        if count == 1:
+            return visits
+        return visits.take(np.flatnonzero(child(visits.id, np.array(7)) % np.uint64(count) == number))
+
+    def _rows(self, visits: Visits) -> Rows:
+        rows = self._table.rows(visits)
+        return rows.take(np.flatnonzero(self._wanted(rows)))
+
+    def _frame(self, rows: Rows) -> pl.DataFrame:
+        filters = self.request.filters
+        names = dict.fromkeys((*self.request.fields, *(name for name, _ in filters)))
+        frame = self._table.frame(rows, tuple(names))
+        for name, value in filters:
+            frame = frame.filter(_worded(frame[name]) == value)
+        return frame.select(self.request.fields)
+
+    def _wanted(self, rows: Rows) -> Flags:
+        when = rows["received"] if self.request.by_receipt else rows["time"]
+        return (when >= self._since) & (when <= self._until) & (rows["received"] <= self.as_of)
+
+
+def _worded(series: pl.Series) -> pl.Series:
+    """Return the column as it stands in the export, which is what filters compare with."""
+    return series.dt.strftime(MOMENT) if series.dtype == pl.Datetime else series.cast(pl.String)

@@ -1,0 +1,130 @@
+"""Crashes and errors: long texts with line breaks, from versions good and bad."""
+
+# ruff: noqa: RUF001 - the simulated people write in Cyrillic
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from . import people, portrait, releases
+from .chance import Choice, below, child, draw, unit
+from .rows import Rows, numbers, pool
+from .sessions import received, sessions
+
+if TYPE_CHECKING:
+    from .chance import Flags
+    from .population import Visits
+    from .sessions import Sessions
+
+CRASHES = (
+    ("java.lang.NullPointerException", "Attempt to invoke virtual method 'int Cart.size()' on a null object reference"),
+    ("java.lang.IllegalStateException", 'Fragment "Checkout" not attached to a context.'),
+    ("java.lang.OutOfMemoryError", "Failed to allocate a 8294416 byte allocation with 1048576 free bytes"),
+    ("kotlin.UninitializedPropertyAccessException", "lateinit property адрес has not been initialized"),
+    ("EXC_BAD_ACCESS (SIGSEGV)", "KERN_INVALID_ADDRESS at 0x0000000000000010"),
+    ("NSInvalidArgumentException", "-[__NSCFString objectForKey:]: unrecognized selector, sent to instance"),
+    ("Swift runtime failure", "Unexpectedly found nil while unwrapping an Optional value 💥"),
+)
+ERRORS = (
+    ("Ошибка оплаты", 'Bank answered: {"code":"51","text":"Недостаточно средств"},{'),
+    ("HTTP 502, catalog", "GET /v2/catalog failed\nBad Gateway\n<html>\n<body>502</body>\n</html>"),
+    ("JSONDecodeError", 'Expecting value: line 1 column 1 (char 0), body was ""'),
+    ("Timeout", "Request timed out after 15000 ms,\nretry 3 of 3"),
+    ("ImageLoadError", "Could not decode image: data:image/webp;base64,UklGRh4AAABXRUJQ"),
+)
+FRAMES = ("Cart.add", "Checkout.pay", "Catalog.render", "Search.query", "Profile.load", "Оформление.шаг2", "Push.show")
+VARIANTS = 24
+CRASH_CHOICE = Choice.of((9, 6, 3, 2, 7, 4, 3))
+ERROR_CHOICE = Choice.of((6, 5, 3, 4, 2))
+ANDROID_CRASHES = 4
+ERROR_SHARE = 0.03
+
+
+def crashes(visits: Visits) -> Rows:
+    held = sessions(visits)
+    release = portrait.release(visits)
+    rate = releases.crash_rates()[release] * np.where(people.is_ios(visits.id), 0.6, 1.0)
+    rows = _rows(held, unit(held.root, "crashes") < rate[held.visit])
+    return Rows(visits, rows.arrays | {"what": _crash_kind(rows)})
+
+
+def errors(visits: Visits) -> Rows:
+    held = sessions(visits)
+    rows = _rows(held, unit(held.root, "errs") < ERROR_SHARE)
+    return Rows(visits, rows.arrays | {"what": ERROR_CHOICE.pick(rows["root"], "which error")})
+
+
+def _rows(held: Sessions, hit: Flags) -> Rows:
+    some = held.take(np.flatnonzero(hit))
+    root = child(some.root, np.array(1))
+    time = some.start + (some.seconds * unit(root, "when")).astype(np.int64)
+    arrays = {"visit": some.visit, "time": time, "received": received(time, root, some.late), "root": root}
+    return Rows(held.visits, arrays)
+
+
+def _crash_kind(rows: Rows) -> np.ndarray:
+    """Return which crash it was: the first few are Android's, the others Apple's."""
+    ios = people.is_ios(rows.owner)
+    kind = CRASH_CHOICE.pick(rows["root"], "which crash")
+    apple = ANDROID_CRASHES + below(rows["root"], "which apple crash", len(CRASHES) - ANDROID_CRASHES)
+    return np.where(ios, apple, np.minimum(kind, ANDROID_CRASHES - 1))
+
+
+def _variant(rows: Rows) -> np.ndarray:
+    return rows["what"] * VARIANTS + below(rows["root"], "variant", VARIANTS)
+
+
+@cache
+def _crash_texts() -> list[str]:
+    return [_trace(name, text, variant) for name, text in CRASHES for variant in range(VARIANTS)]
+
+
+@cache
+def _error_texts() -> list[str]:
+    return [_trace(name, text, variant, depth=3) for name, text in ERRORS for variant in range(VARIANTS)]
+
+
+def _trace(name: str, text: str, variant: int, depth: int = 14) -> str:
+    frames = [FRAMES[(variant + 3 * level) % len(FRAMES)] for level in range(depth)]
+    lines = [
+        f"\tat com.example.lavka.{frame}({frame.partition('.')[0]}.kt:{17 + variant * 7 + level})"
+        for level, frame in enumerate(frames)
+    ]
+    return "\n".join(
+        [
+            f"{name}: {text}",
+            *lines,
+            f'Caused by: state {{"cart":[{{"sku":"LV-{variant}"}},{{' if variant % 3 else "... 12 more",
+        ]
+    )
+
+
+@cache
+def _json_texts(kinds: tuple[tuple[str, str], ...]) -> list[str]:
+    return [
+        json.dumps(
+            {"class": name, "message": text, "threads": [{"name": "main", "variant": variant}]}, ensure_ascii=False
+        )
+        for name, text in kinds
+        for variant in range(VARIANTS)
+    ]
+
+
+CRASH_COLUMNS = {
+    "crash": lambda rows: pool(_crash_texts(), _variant(rows)),
+    "crash_json": lambda rows: pool(_json_texts(CRASHES), _variant(rows)),
+    "crash_name": lambda rows: pool([name for name, _ in CRASHES], rows["what"]),
+    "crash_id": lambda rows: numbers(draw(rows["root"], "crash id")),
+    "crash_group_id": lambda rows: numbers(draw(_variant(rows).astype(np.uint64), "crash group")),
+}
+ERROR_COLUMNS = {
+    "error": lambda rows: pool(_error_texts(), _variant(rows)),
+    "error_json": lambda rows: pool(_json_texts(ERRORS), _variant(rows)),
+    "error_name": lambda rows: pool([name for name, _ in ERRORS], rows["what"]),
+    "error_id": lambda rows: numbers(draw(rows["root"], "error id")).cast(pl.String),
+}

@@ -1,0 +1,145 @@
+"""Where jobs become files: acts on what the queues decide, with one worker thread for each application."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Event, Lock
+from typing import TYPE_CHECKING
+
+from .export import Abandoned, Export
+from .files import PreparedFile, Shelf, whole_file
+from .queue import Queue, Waiting
+from .refusals import Refusal
+
+if TYPE_CHECKING:
+    from .clock import Clock
+    from .population import Population
+    from .queue import Answer, Job
+    from .request import ExportRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How this emulator deviates from the plain case."""
+
+    preparation: float
+    parts_above: int | None
+    native_json: bool
+    answers: dict[str, bytes]
+
+
+@dataclass(slots=True)
+class Build:
+    """One attempt at a job: what it is for, how far it is, and whether it is still wanted."""
+
+    number: int
+    request: ExportRequest
+    stop: Event = field(default_factory=Event)
+    done: float = 0.0
+
+    def advanced(self, share: float) -> None:
+        if self.stop.is_set():
+            raise Abandoned
+        self.done = share
+
+
+class Bench:
+    """The jobs of one application: its queue, its worker thread, the requests behind the queue's keys."""
+
+    def __init__(self, population: Population, rules: Rules, clock: Clock) -> None:
+        self.queue: Queue[PreparedFile] = Queue(rules.preparation)
+        self.preparations = 0
+        self._population = population
+        self._rules = rules
+        self._clock = clock
+        self._shelf = Shelf()
+        self._lock = Lock()
+        self._requests: dict[object, ExportRequest] = {}
+        self._build: Build | None = None
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="emulator-build")
+
+    def ask(self, request: ExportRequest, oldest: float) -> Answer[PreparedFile]:
+        with self._lock:
+            self._requests.setdefault(request.key, request)
+            answer = self.queue.ask(request.key, oldest, self._clock.now())
+            self._follow()
+            return answer
+
+    def unfinished(self) -> list[tuple[Job[PreparedFile], ExportRequest, float]]:
+        """Return the unfinished jobs with their requests and progress, as `get_active_queries` lists them."""
+        with self._lock:
+            self.queue.advance(self._clock.now())
+            self._follow()
+            return [(job, self._requests[job.key], self._progress(job)) for job in self.queue.jobs]
+
+    def progress(self, waiting: Waiting[PreparedFile]) -> float:
+        with self._lock:
+            return self._progress(waiting.job)
+
+    def close(self) -> None:
+        """Give up what is being built, wait for the worker thread, remove every file."""
+        with self._lock:
+            self.queue.jobs.clear()
+            if self._build is not None:
+                self._build.stop.set()
+        self._worker.shutdown(wait=True, cancel_futures=True)
+        self._shelf.clear()
+
+    def _progress(self, job: Job[PreparedFile]) -> float:
+        if self._build is None or self._build.number != job.number:
+            return self.queue.progress(job, self._clock.now()) if job.built else 0.0
+        return min(self._build.done, self.queue.progress(job, self._clock.now()))
+
+    def _follow(self) -> None:
+        """Start building what the queue has at its head, give up what it has not, remove dropped files."""
+        while self.queue.dropped:
+            self.queue.dropped.pop().discard()
+        job = self.queue.being_prepared()
+        if self._build is not None and (job is None or job.number != self._build.number):
+            self._build.stop.set()
+            self._build = None
+        if job is not None and job.built is None and self._build is None and job.started is not None:
+            self._build = Build(job.number, self._requests[job.key])
+            self._worker.submit(self._run, self._build, job.started)
+
+    def _run(self, build: Build, started: float) -> None:
+        begun = time.monotonic()
+        try:
+            content = self._outcome(build, started)
+        except Abandoned:
+            return
+        with self._lock:
+            # A build that keeps within its time is created on schedule, however far the clock was moved meanwhile.
+            late = time.monotonic() - begun > self._rules.preparation
+            self.preparations += content.status == 200  # noqa: PLR2004
+            self.queue.built(build.number, content, self._clock.now() if late else started)
+            if self._build is build:
+                self._build = None
+            self.queue.advance(self._clock.now())
+            self._follow()
+
+    def _outcome(self, build: Build, started: float) -> PreparedFile:
+        try:
+            return self._content(build, started)
+        except Refusal as refusal:
+            return whole_file(self._shelf, refusal.status, "application/json", refusal.body())
+        except Abandoned:
+            raise
+        except Exception as fault:  # noqa: BLE001 - a fault must end the job, or its askers would wait for ever
+            described = Refusal(500, f"The emulator failed to build the file: {fault!r}")
+            return whole_file(self._shelf, 500, "application/json", described.body())
+
+    def _content(self, build: Build, started: float) -> PreparedFile:
+        override = self._rules.answers.get(build.request.resource.name)
+        if override is not None:
+            return whole_file(self._shelf, 200, "text/csv", override)
+        export = Export(
+            build.request,
+            self._population,
+            as_of=started,
+            parts_above=self._rules.parts_above,
+            native_json=self._rules.native_json,
+        )
+        return export.build(self._shelf, build.advanced)
