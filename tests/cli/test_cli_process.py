@@ -1,0 +1,197 @@
+"""What a command costs to start, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from typing import IO, TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from appmetrica_frames.emulator import Emulator
+
+    Command = Callable[..., Any]
+
+DAY = ("--application-id", 1111, "--date-since", "2024-07-01", "--date-until", "2024-07-01")
+HEAVY = {"pandas", "polars", "httpx", "pyarrow", "uvicorn", "starlette", "numpy"}
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603 - our own words
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def one_line(text: str) -> str:
+    (line,) = text.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("words", [["--help"], ["read", "--help"], ["demo", "--help"]])
+def test_help_imports_nothing_heavy(words: list[str]) -> None:
+    ran = python(
+        f"import sys; sys.argv[1:] = {words!r}\n"
+        "from appmetrica_frames.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
+        f"print('loaded', sorted({HEAVY!r} & set(sys.modules)), code)"
+    )
+    assert ran.stdout.splitlines()[-1] == "loaded [] 0", ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("missing", "words", "extra"),
+    [
+        ("typer", ["--help"], "appmetrica-frames[cli]"),
+        ("uvicorn", ["emulator"], "appmetrica-frames[demo]"),
+        ("numpy", ["demo"], "appmetrica-frames[demo]"),
+    ],
+)
+def test_a_missing_extra_is_named_in_one_line(missing: str, words: list[str], extra: str) -> None:
+    ran = python(
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = {words!r}\n"
+        "from appmetrica_frames.__main__ import main; main()"
+    )
+    assert ran.returncode == 1
+    assert extra in one_line(ran.stderr)
+    assert ran.stdout == ""
+
+
+def test_a_missing_token_is_one_line_and_exit_code_1(command: Command) -> None:
+    ran = command("read", "events", *DAY)
+    assert ran.returncode == 1
+    assert one_line(ran.stderr).startswith("appmetrica-frames: MissingTokenError: ")
+    assert ran.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["read", "evnts", *DAY], "Did you mean 'events'?"),
+        (["read", "events", *DAY, "--fields", "event_nam"], "Did you mean 'event_name'"),
+        (["read", "events", *DAY, "--fields", ""], "A field is named by a text"),
+        (["read", "events", "--application-id", "key", *DAY[2:]], "application_id is the application's number"),
+        (["read", "events", *DAY, "--max-age", "-1"], "max_age must be zero or more"),
+        (["read", "events", *DAY, "--refresh", "--offline"], "drop one of the two"),
+        (["read", "events", *DAY, "--base-url", "http://example.com"], "use https"),
+        (["read", "push_tokens", *DAY], "takes no dates"),
+        (["fields", "evnts"], "Did you mean 'events'?"),
+    ],
+)
+def test_a_request_that_cannot_be_made_is_one_line_and_exit_code_2(
+    command: Command, words: list[object], said: str
+) -> None:
+    ran = command(*words, APPMETRICA_TOKEN="t")
+    assert ran.returncode == 2
+    assert one_line(ran.stderr).startswith("appmetrica-frames: InvalidRequestError: ")
+    assert said in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["read", "events", "--date-since", "2024-07-01"], "--application-id"),
+        (["read", "events", *DAY, "--filters", "event_name"], "not like name=value"),
+        (["read", "events", *DAY, "--filters", "event_name=a", "--filters", "event_name=b"], "given twice"),
+        (["read", "events", *DAY, "--schema-overrides", "city"], "not like name=value"),
+        (["read", "events", *DAY, "-o", "out.xlsx"], "neither .parquet nor .csv"),
+        (["read", "events", *DAY, "-o", "nowhere/out.csv"], "no directory"),
+        (["read", "events", *DAY, "--token", "secret"], "No such option"),
+        (["sell"], "No such command"),
+    ],
+)
+def test_a_misused_command_says_how_to_use_it(command: Command, words: list[object], said: str) -> None:
+    ran = command(*words, APPMETRICA_TOKEN="t")
+    assert ran.returncode == 2
+    assert "Usage: appmetrica-frames" in ran.stderr
+    assert said in " ".join(ran.stderr.split())
+
+
+def test_a_server_that_refuses_is_one_line_and_exit_code_1(command: Command, server: Emulator) -> None:
+    ran = command("read", "events", *DAY, APPMETRICA_TOKEN="wrong", APPMETRICA_BASE_URL=server.base_url)
+    assert ran.returncode == 1
+    assert one_line(ran.stderr).startswith("appmetrica-frames: AuthenticationError: ")
+
+
+def test_nothing_stored_is_one_line_and_exit_code_1(command: Command) -> None:
+    ran = command("read", "events", *DAY, "--offline")
+    assert ran.returncode == 1
+    assert one_line(ran.stderr).startswith("appmetrica-frames: NotCachedError: ")
+
+
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Let processes started here hear Ctrl-C, even where the tests run in the background of a shell that ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def emulator_process(_interruptible: None) -> Iterator[subprocess.Popen[bytes]]:
+    words = [sys.executable, "-m", "appmetrica_frames", "emulator", "--port", "0", "--rows-per-day", "100"]
+    with subprocess.Popen(  # noqa: S603 - our own words
+        [*words, "--preparation", "60"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUTF8": "1"},
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def spoken_by(stream: IO[bytes] | None, stop: str) -> str:
+    """Return what a process says on a stream, up to a text."""
+    assert stream is not None
+    said = b""
+    while stop.encode() not in said:
+        assert select.select([stream], [], [], 30)[0], f"nothing more after {said!r}"
+        piece = os.read(stream.fileno(), 4096)
+        assert piece, f"ended after {said!r}"
+        said += piece
+    return said.decode(errors="replace")
+
+
+def address(emulator: subprocess.Popen[bytes]) -> str:
+    """Return where an emulator says that it listens, once it has said all it says."""
+    found = re.search(r"http://127\.0\.0\.1:\d+", spoken_by(emulator.stdout, "curl"))
+    assert found is not None
+    return found[0]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent another way there")
+def test_the_emulator_serves_until_ctrl_c(emulator_process: subprocess.Popen[bytes]) -> None:
+    url = address(emulator_process)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"{url}/management/v1/applications")  # noqa: S310 - loopback
+    refused.value.close()
+    assert refused.value.code == 401
+    emulator_process.send_signal(signal.SIGINT)
+    _, errors = emulator_process.communicate(timeout=30)
+    assert (emulator_process.returncode, errors) == (0, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent another way there")
+def test_ctrl_c_ends_a_wait_with_one_line_and_exit_code_130(emulator_process: subprocess.Popen[bytes]) -> None:
+    words = ["read", "events", *map(str, DAY), "--base-url", address(emulator_process), "--progress"]
+    with subprocess.Popen(  # noqa: S603 - our own words
+        [sys.executable, "-m", "appmetrica_frames", *words],
+        stderr=subprocess.PIPE,
+        env={**os.environ, "APPMETRICA_TOKEN": "emulator-token"},
+    ) as reading:
+        spoken_by(reading.stderr, "preparing")
+        reading.send_signal(signal.SIGINT)
+        _, rest = reading.communicate(timeout=30)
+    assert reading.returncode == 130
+    assert rest.decode().splitlines()[-1].endswith("appmetrica-frames: interrupted")
+    assert b"Traceback" not in rest

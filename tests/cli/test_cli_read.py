@@ -1,0 +1,127 @@
+"""``read`` over a real socket: what the library returns, printed or written."""
+
+from __future__ import annotations
+
+import stat
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from appmetrica_frames import Client, read_appmetrica
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from appmetrica_frames.emulator import Emulator
+
+    Command = Callable[..., Any]
+
+DAYS = ("--application-id", 1111, "--date-since", "2024-07-28", "--date-until", "2024-07-29")
+COLUMNS = ["event_name", "event_timestamp", "event_json", "appmetrica_device_id"]
+WORDS = ("read", "events", *DAYS, "--fields", ",".join(COLUMNS[:2]), "--fields", ",".join(COLUMNS[2:]))
+
+
+@pytest.fixture
+def expected(client: Client) -> pl.DataFrame:
+    """Read with the library what the commands read; it fills the store that they share."""
+    return read_appmetrica(
+        "events",
+        application_id=1111,
+        date_since="2024-07-28",
+        date_until="2024-07-29",
+        fields=COLUMNS,
+        client=client,
+    )
+
+
+def test_without_a_file_the_frame_is_printed(command: Command, served: dict[str, str], server: Emulator) -> None:
+    ran = command(*WORDS, "--no-progress", **served)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("shape: (")
+    assert "event_name" in ran.stdout
+    assert server.downloads == 1
+
+
+def test_a_parquet_file_holds_what_the_library_reads(
+    command: Command, served: dict[str, str], expected: pl.DataFrame, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.parquet"
+    ran = command(*WORDS, "-o", target, **served)
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert f"{expected.height:,} rows in {target}" in ran.stderr
+    assert_frame_equal(pl.read_parquet(target), expected)
+
+
+def test_a_csv_file_holds_what_the_library_reads(
+    command: Command, served: dict[str, str], expected: pl.DataFrame, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.CSV"
+    assert command(*WORDS, "-o", target, **served).returncode == 0
+    assert_frame_equal(pl.read_csv(target, schema_overrides=expected.schema), expected)
+
+
+def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(
+    command: Command, served: dict[str, str], expected: pl.DataFrame, tmp_path: Path
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    target = folder / "out.parquet"
+    target.write_bytes(b"the one before")
+    assert command(*WORDS, "--output", target, **served).returncode == 0
+    assert list(folder.iterdir()) == [target]
+    assert pl.read_parquet(target).height == expected.height
+    assert stat.S_IMODE(target.stat().st_mode) & stat.S_IRUSR
+
+
+def test_a_second_read_needs_no_server(command: Command, served: dict[str, str], expected: pl.DataFrame) -> None:
+    ran = command(*WORDS, "--offline", "--base-url", served["APPMETRICA_BASE_URL"])
+    assert ran.returncode == 0, ran.stderr
+    assert f"shape: ({expected.height:_}, 4)" in ran.stdout
+
+
+def test_filters_overrides_and_flags_reach_the_server(
+    command: Command, served: dict[str, str], server: Emulator, tmp_path: Path
+) -> None:
+    target = tmp_path / "out.parquet"
+    ran = command(
+        *("read", "events", *DAYS, "--fields", "event_name,session_id", "--limit", 7, "--refresh", "--strict"),
+        *("--filters", "event_name=app_open", "--filters", "os_name=android", "--date-dimension", "receive"),
+        *("--schema-overrides", "session_id=string", "--skip-unavailable-shards", "-o", target),
+        *("--cache-dir", tmp_path / "elsewhere", "--prepare-timeout", 50, "--base-url", server.base_url),
+        APPMETRICA_TOKEN=served["APPMETRICA_TOKEN"],
+    )
+    assert ran.returncode == 0, ran.stderr
+    sent = dict(server.exchanges[0].query)
+    del sent["fields"], sent["date_since"], sent["date_until"]
+    assert sent == {
+        "application_id": "1111",
+        "date_dimension": "receive",
+        "event_name": "app_open",
+        "limit": "7",
+        "os_name": "android",
+        "skip_unavailable_shards": "true",
+    }
+    assert server.exchanges[0].headers["cache-control"] == "no-cache"
+    assert (tmp_path / "elsewhere").is_dir()
+    frame = pl.read_parquet(target)
+    assert frame.schema == {"event_name": pl.String, "session_id": pl.String}
+    assert frame.height <= 7
+    assert set(frame["event_name"]) == {"app_open"}
+
+
+def test_the_token_is_in_nothing_that_is_said(command: Command, server: Emulator) -> None:
+    ran = command(*WORDS, APPMETRICA_TOKEN="canary-token", APPMETRICA_BASE_URL=server.base_url)
+    assert ran.returncode == 1
+    assert "canary-token" not in ran.stdout + ran.stderr
+
+
+def test_a_warning_is_one_line(command: Command, served: dict[str, str], server: Emulator) -> None:
+    server.answers["events"] = b"event_name,session_id\nbuy,twelve\n"
+    ran = command("read", "events", *DAYS, "--fields", "event_name,session_id", "--no-progress", **served)
+    assert ran.returncode == 0, ran.stderr
+    (line,) = ran.stderr.splitlines()
+    assert line.startswith("appmetrica-frames: SchemaWarning: ")
+    assert "session_id" in line
