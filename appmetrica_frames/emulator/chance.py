@@ -12,17 +12,16 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# To the type checker they are one, for what numpy does to an array often has no type; to the reader they differ.
-Array: TypeAlias = NDArray[Any]
-U64: TypeAlias = Array
-Ints: TypeAlias = Array
-Floats: TypeAlias = Array
-Flags: TypeAlias = Array
+# Names for the reader: what arithmetic leaves of an array's type is Any to the type checker, so it is from the start.
+Array: TypeAlias = Any
+U64: TypeAlias = Any
+Ints: TypeAlias = Any
+Floats: TypeAlias = Any
+Flags: TypeAlias = Any
 
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
@@ -41,8 +40,7 @@ def mix(values: U64) -> U64:
     mixed ^= mixed >> np.uint64(27)
     mixed *= _SECOND
     mixed ^= mixed >> np.uint64(31)
-    result: U64 = mixed
-    return result
+    return mixed
 
 
 def draw(roots: U64, word: str) -> U64:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from .chance import child
+from .chance import child, mix
 from .files import FileWriter
 from .formats import MOMENT, Csv, Json
 from .population import LIFETIME
@@ -20,7 +20,7 @@ from .tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .chance import Flags
+    from .chance import Flags, Ints
     from .files import PreparedFile, Shelf
     from .formats import Format
     from .population import Population, Visits
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .tables import Table
 
 MORE_PARTS = "The export is too large: {rows} rows and more. Try to use more parts."
+TOGETHER = 30
 LATEST_DAYS = int(LATEST // DAY) + 1
 
 
@@ -131,7 +132,8 @@ class Export:
 
     def _rows(self, visits: Visits) -> Rows:
         rows = self._table.rows(visits)
-        return rows.take(np.flatnonzero(self._wanted(rows)))
+        wanted = rows.take(np.flatnonzero(self._wanted(rows)))
+        return wanted.take(_shuffled(wanted["received"]))
 
     def _frame(self, rows: Rows) -> pl.DataFrame:
         filters = self.request.filters
@@ -144,6 +146,11 @@ class Export:
     def _wanted(self, rows: Rows) -> Flags:
         when = rows["received"] if self.request.by_receipt else rows["time"]
         return (when >= self._since) & (when <= self._until) & (rows["received"] <= self.as_of)
+
+
+def _shuffled(received: Ints) -> Ints:
+    """Return an order in which rows of the same half-minute stay together; more order than this is not promised."""
+    return np.argsort(mix((received // TOGETHER).astype(np.uint64)), kind="stable")
 
 
 def _worded(series: pl.Series) -> pl.Series:

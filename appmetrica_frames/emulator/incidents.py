@@ -17,7 +17,7 @@ from .rows import Rows, numbers, pool
 from .sessions import received, sessions
 
 if TYPE_CHECKING:
-    from .chance import Flags
+    from .chance import Flags, Ints
     from .population import Visits
     from .sessions import Sessions
 
@@ -67,7 +67,7 @@ def _rows(held: Sessions, hit: Flags) -> Rows:
     return Rows(held.visits, arrays)
 
 
-def _crash_kind(rows: Rows) -> np.ndarray:
+def _crash_kind(rows: Rows) -> Ints:
     """Return which crash it was: the first few are Android's, the others Apple's."""
     ios = people.is_ios(rows.owner)
     kind = CRASH_CHOICE.pick(rows["root"], "which crash")
@@ -75,7 +75,7 @@ def _crash_kind(rows: Rows) -> np.ndarray:
     return np.where(ios, apple, np.minimum(kind, ANDROID_CRASHES - 1))
 
 
-def _variant(rows: Rows) -> np.ndarray:
+def _variant(rows: Rows) -> Ints:
     return rows["what"] * VARIANTS + below(rows["root"], "variant", VARIANTS)
 
 

@@ -31,8 +31,7 @@ def country(ids: U64) -> Ints:
 
 def locale(ids: U64) -> Ints:
     home = country(ids)
-    result: Ints = places.LOCALE_START[home] + below(ids, "locale", places.LOCALE_COUNT[home])
-    return result
+    return places.LOCALE_START[home] + below(ids, "locale", places.LOCALE_COUNT[home])
 
 
 def operator(ids: U64) -> Ints:

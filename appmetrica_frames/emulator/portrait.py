@@ -15,7 +15,7 @@ from .rows import blank, hexadecimal, numbers, pool, uuid, where
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .chance import U64, Flags
+    from .chance import U64, Flags, Ints
     from .population import Visits
 
 CONNECTIONS = ("wifi", "cell", "unknown")
@@ -91,7 +91,7 @@ def app_package_name(visits: Visits) -> pl.Series:
     return pool(names, people.is_ios(visits.id).astype(int))
 
 
-def release(visits: Visits) -> np.ndarray:
+def release(visits: Visits) -> Ints:
     return releases.release(visits.id, visits.born, visits.day)
 
 

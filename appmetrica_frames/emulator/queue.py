@@ -83,7 +83,7 @@ class Queue(Generic[Content]):
             return self._join(job, restricted=oldest < ANY_AGE and file is None, now=now)
         if file is not None:
             return Ready(file)
-        return Full() if len(self.jobs) >= CAPACITY else Waiting(self._enqueue(key, now))
+        return Full() if len(self.jobs) >= CAPACITY else Waiting(self._enqueue(key, now, asked=now))
 
     def advance(self, now: float) -> None:
         """Let time pass: finish what is ready, start what is next, drop what is too old."""
@@ -121,13 +121,12 @@ class Queue(Generic[Content]):
         if job.built is not None:
             self.dropped.append(job.built.content)
         self.jobs.remove(job)
-        self._enqueue(job.key, job.asked)
-        self._start_next(now)
+        self._enqueue(job.key, now, asked=job.asked)
         return Moved()
 
-    def _enqueue(self, key: Hashable, now: float) -> Job[Content]:
+    def _enqueue(self, key: Hashable, now: float, *, asked: float) -> Job[Content]:
         self._numbers += 1
-        self.jobs.append(Job(key, self._numbers, asked=now))
+        self.jobs.append(Job(key, self._numbers, asked))
         self._start_next(now)
         return self.jobs[-1]
 

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from .applications import APPLICATIONS, FORBIDDEN_ID
@@ -65,11 +65,11 @@ class Api:
         if isinstance(answer, Ready):
             return self._file(answer.file.content, zipped=accepts_gzip(request.headers.get("accept-encoding", "")))
         if isinstance(answer, Moved):
-            return PlainTextResponse(MOVED, 202)
+            return plain(MOVED, 202)
         if isinstance(answer, Full):
-            return PlainTextResponse(FULL, 429)
+            return plain(FULL, 429)
         percent = int(100 * bench.progress(answer))
-        return PlainTextResponse(f"Progress is {min(percent, 99)}%" if percent else WAIT, 202)
+        return plain(f"Progress is {min(percent, 99)}%" if percent else WAIT, 202)
 
     def active_queries(self, request: Request) -> Response:
         application = visible(request.query_params.get("application_id"))
@@ -99,12 +99,12 @@ class Api:
 
     def _file(self, file: PreparedFile, *, zipped: bool) -> Response:
         length = file.packed_length if zipped else file.plain_length
-        headers = {"Content-Length": str(length), "Vary": "Accept-Encoding"}
+        headers = {"Content-Type": file.media_type, "Content-Length": str(length), "Vary": "Accept-Encoding"}
         if zipped:
             headers["Content-Encoding"] = "gzip"
         chunks = file.gzip_chunks() if zipped else file.plain_chunks()
         body = self._counted(chunks, length, file.status)
-        return StreamingResponse(_served(body), file.status, headers, media_type=file.media_type)
+        return StreamingResponse(_served(body), file.status, headers)
 
     def _counted(self, chunks: Iterator[bytes], length: int, status: int) -> Iterator[bytes]:
         for chunk in chunks:
@@ -117,6 +117,11 @@ class Api:
 async def _served(chunks: Iterator[bytes]) -> Any:
     for chunk in chunks:
         yield chunk
+
+
+def plain(text: str, status: int) -> Response:
+    """Return a text whose type is worded as in the documentation: without a charset."""
+    return Response(text, status, {"Content-Type": "text/plain"})
 
 
 def visible(application_id: str | None) -> Application:

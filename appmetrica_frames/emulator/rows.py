@@ -64,8 +64,7 @@ def repeated(counts: Ints) -> Ints:
 
 def nth_of(counts: Ints) -> Ints:
     """Return which of its owner's things each one is, from 0."""
-    result: Ints = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    return result
+    return np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
 
 
 def pool(values: Sequence[object], index: Array) -> pl.Series:

@@ -43,8 +43,7 @@ def list_price(product: Ints, country: Ints) -> Floats:
     """Return the price before discounts in the country's money, the way shops write prices: 499.0 or 12.99."""
     raw = DOLLARS[product] * RATES[country]
     coarse = np.maximum(np.round(raw / 10.0), 1.0) * 10.0 - 1.0
-    result: Floats = np.where(RATES[country] > 20.0, coarse, np.floor(raw) + 0.99)  # noqa: PLR2004
-    return result
+    return np.where(RATES[country] > 20.0, coarse, np.floor(raw) + 0.99)  # noqa: PLR2004
 
 
 def price(product: Ints, country: Ints) -> Floats:

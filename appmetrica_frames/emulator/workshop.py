@@ -78,6 +78,10 @@ class Bench:
         with self._lock:
             return self._progress(waiting.job)
 
+    def settle(self) -> None:
+        """Wait until the build under way, if any, is done: the worker takes one thing after another."""
+        self._worker.submit(int).result()
+
     def close(self) -> None:
         """Give up what is being built, wait for the worker thread, remove every file."""
         with self._lock:
