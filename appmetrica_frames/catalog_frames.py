@@ -93,6 +93,6 @@ DTYPES: dict[catalog.FieldType, str] = {
     "float64": "Float64",
     "bool": "Boolean",
     "date": "Date",
-    "datetime": "Datetime(time_unit='us')",
+    "datetime": "Datetime(time_unit='us', time_zone=None)",
     "unix_time": "Datetime(time_unit='us', time_zone='UTC')",
 }

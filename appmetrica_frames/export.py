@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -38,6 +38,10 @@ class Order:
     client: Client
     strict: bool = False
 
+    def at(self, instant: float) -> Order:
+        """Return the order, said at an instant in UNIX seconds."""
+        return replace(self, wish=replace(self.wish, asked_at=instant))
+
 
 @dataclass(frozen=True, slots=True)
 class Export:
@@ -51,6 +55,7 @@ class Export:
 def obtain(order: Order, *, clock: Clock | None = None) -> Export:
     """Return the stored export that answers an order; fetch it first if there is none that is fresh enough."""
     clock = clock or SystemClock()
+    order = order.at(clock.now())
     store = Store(order.client.directory())
     with watching(order.request.resource, wanted=order.client.progress) as watcher:
         found = _look_up(order, store, clock, watcher) or _fetched(order, store, clock, watcher)
@@ -62,6 +67,7 @@ def obtain(order: Order, *, clock: Clock | None = None) -> Export:
 def passing(order: Order, *, clock: Clock | None = None) -> Iterator[Export]:
     """Fetch an export past the store; its file is gone afterwards."""
     clock = clock or SystemClock()
+    order = order.at(clock.now())
     with TemporaryDirectory(prefix="appmetrica_frames-") as directory:
         with watching(order.request.resource, wanted=order.client.progress) as watcher:
             export = _fill(order, Store(Path(directory)), clock, watcher)

@@ -17,7 +17,7 @@ from .errors import InvalidRequestError
 class Wish:
     """What a call accepts: the freshness words, and the instant (UNIX seconds) at which they were said."""
 
-    asked_at: float
+    asked_at: float = 0.0
     max_age: float | None = None
     refresh: bool = False
     offline: bool = False
@@ -38,8 +38,8 @@ class Verdict:
     reason: str
 
 
-def wish(asked_at: float, *, max_age: Duration | None, refresh: bool, offline: bool) -> Wish:
-    """Check the freshness words against each other."""
+def wish(*, max_age: Duration | None = None, refresh: bool = False, offline: bool = False) -> Wish:
+    """Check the freshness words against each other; the wish is yet to be dated."""
     if refresh and offline:
         raise InvalidRequestError("refresh=True asks the server and offline=True forbids it: drop one of the two.")
     if refresh and max_age is not None:
@@ -51,7 +51,7 @@ def wish(asked_at: float, *, max_age: Duration | None, refresh: bool, offline: b
             "offline=True accepts a file of any age, so max_age has no meaning: drop one of them."
         )
     allowed = None if max_age is None else seconds(max_age, name="max_age")
-    return Wish(asked_at, allowed, refresh, offline)
+    return Wish(max_age=allowed, refresh=refresh, offline=offline)
 
 
 def judge(built_not_before: float | None, wish: Wish, now: float) -> Verdict:

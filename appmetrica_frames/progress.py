@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,7 +14,15 @@ if TYPE_CHECKING:
 
 
 class Watcher(Protocol):
-    """Whom the package tells how far it is."""
+    """Whom the package tells how far it is.
+
+    Attributes
+    ----------
+    tick
+        Seconds after which it wants to be told again that a wait goes on.
+    """
+
+    tick: float
 
     def preparing(self, waited: float, fraction: float | None) -> None:
         """Show that the server prepares the file; `waited` in seconds, `fraction` from 0 to 1 where it is known."""
@@ -28,6 +37,8 @@ class Watcher(Protocol):
 class Silent:
     """Tells nobody."""
 
+    tick = math.inf
+
     def preparing(self, waited: float, fraction: float | None) -> None:
         pass
 
@@ -40,6 +51,8 @@ class Silent:
 
 class Bars:
     """One line that shows the stage: preparing, then downloading."""
+
+    tick = 1.0
 
     def __init__(self, title: str) -> None:
         self._title = title

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("appmetrica_frames")
 
 LONGEST_ERROR_TEXT = 64 << 10
-TICK = 1.0
 
 
 class Body:
@@ -178,7 +177,7 @@ class _Driver:
         left, waited = pause.seconds, pause.waited
         while left > 0:
             self._watcher.preparing(waited, pause.fraction)
-            tick = min(TICK, left)
+            tick = min(self._watcher.tick, left)
             self._clock.sleep(tick)
             left, waited = left - tick, waited + tick
 

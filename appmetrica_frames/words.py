@@ -7,7 +7,6 @@ import inspect
 from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, cast
 
 from .client import Client
-from .clock import SystemClock
 from .errors import InvalidRequestError, did_you_mean
 from .export import Order
 from .freshness import wish
@@ -110,7 +109,7 @@ def order(
         skip_unavailable_shards=skip_unavailable_shards,
         schema_overrides=schema_overrides,
     )
-    asked = wish(SystemClock().now(), max_age=max_age, refresh=refresh, offline=offline)
+    asked = wish(max_age=max_age, refresh=refresh, offline=offline)
     return Order(request, asked, client or Client(), strict)
 
 

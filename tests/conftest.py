@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import socket
+import threading
+from contextlib import ExitStack, suppress
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,7 +13,7 @@ from appmetrica_frames import Client
 from appmetrica_frames.emulator import Emulator, MovableClock
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 NOON = 1_722_340_800.0  # 2024-07-30 12:00:00 UTC
@@ -33,3 +36,53 @@ def server() -> Iterator[Emulator]:
 @pytest.fixture
 def client(server: Emulator) -> Client:
     return Client(server.token, base_url=server.base_url, poll=(0.01, 0.05), progress=False)
+
+
+class RawServer:
+    """A server that answers each request with prepared bytes and hangs up: what a body looks like is up to the test."""
+
+    def __init__(self, answers: Callable[[int, bytes], bytes]) -> None:
+        self.requests: list[bytes] = []
+        self._answers = answers
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, name="raw-server")
+        self._thread.start()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def client(self, **settings: Any) -> Client:
+        chosen = {"poll": (0.0, 0.0), "retries": 0, "network_timeout": 5.0, "progress": False, **settings}
+        return Client("canary-token", base_url=self.base_url, **chosen)
+
+    def close(self) -> None:
+        # A connection of our own wakes the thread out of accept().
+        with suppress(OSError), socket.create_connection(self._socket.getsockname()[:2]) as last:
+            last.sendall(b"stop")
+        self._thread.join(10)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._socket.accept()
+            with connection:
+                request = connection.recv(65536)
+                if request == b"stop":
+                    return
+                self.requests.append(request)
+                with suppress(OSError):
+                    connection.sendall(self._answers(len(self.requests), request))
+
+
+@pytest.fixture
+def raw_server() -> Iterator[Callable[[Callable[[int, bytes], bytes]], RawServer]]:
+    """Start servers whose answers are a function of (number of the request, request)."""
+    with ExitStack() as running:
+
+        def start(answers: Callable[[int, bytes], bytes]) -> RawServer:
+            started = RawServer(answers)
+            running.callback(started.close)
+            return started
+
+        yield start

@@ -127,7 +127,7 @@ def test_two_caches_of_n_seconds_never_add_up_to_two_n(max_age: float) -> None:
     ],
 )
 def test_the_server_is_told_the_same(words: dict[str, object], header: str | None) -> None:
-    said = wish(NOW, **{"max_age": None, "refresh": False, "offline": False, **words})  # type: ignore[arg-type]
+    said = wish(**words)  # type: ignore[arg-type]
     assert said.cache_control == header
 
 
@@ -147,4 +147,4 @@ def test_the_server_is_told_the_same(words: dict[str, object], header: str | Non
 )
 def test_words_without_meaning_are_refused(words: dict[str, object], hint: str) -> None:
     with pytest.raises(InvalidRequestError, match=hint):
-        wish(NOW, **{"max_age": None, "refresh": False, "offline": False, **words})  # type: ignore[arg-type]
+        wish(**words)  # type: ignore[arg-type]
