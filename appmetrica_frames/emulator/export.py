@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from .chance import child, mix
+from .chance import draw, mix
 from .files import FileWriter
 from .formats import MOMENT, Csv, Json
 from .population import LIFETIME
@@ -20,7 +20,7 @@ from .tables import TABLES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .chance import Flags, Ints
+    from .chance import U64, Flags, Ints
     from .files import PreparedFile, Shelf
     from .formats import Format
     from .population import Population, Visits
@@ -68,14 +68,12 @@ class Export:
     def frames(self, progress: Callable[[float], None] = lambda _: None) -> Iterator[pl.DataFrame]:
         """Yield the rows, as frames with the request's columns."""
         left = self.request.limit
-        seen = np.empty(0, np.uint64)
+        latest = Latest()
         for visits in self._visits(progress):
             rows = self._rows(visits)
             if self._table.latest_only:
-                # The days come last one first here: who was seen has been told with a later day already.
-                rows = rows.take(np.flatnonzero(~np.isin(rows.owner, seen)))
-                seen = np.concatenate([seen, rows.owner])
-            frame = self._frame(rows)
+                rows = latest.of(rows)
+            frame = self._frame(rows.take(_shuffled(rows["received"])))
             frame = frame if left is None else frame.head(left)
             if len(frame):
                 yield frame
@@ -128,12 +126,11 @@ class Export:
         number, count = self.request.part
         if count == 1:
             return visits
-        return visits.take(np.flatnonzero(child(visits.id, np.array(7)) % np.uint64(count) == number))
+        return visits.take(np.flatnonzero(draw(visits.root, "part") % np.uint64(count) == number))
 
     def _rows(self, visits: Visits) -> Rows:
         rows = self._table.rows(visits)
-        wanted = rows.take(np.flatnonzero(self._wanted(rows)))
-        return wanted.take(_shuffled(wanted["received"]))
+        return rows.take(np.flatnonzero(self._wanted(rows)))
 
     def _frame(self, rows: Rows) -> pl.DataFrame:
         filters = self.request.filters
@@ -146,6 +143,19 @@ class Export:
     def _wanted(self, rows: Rows) -> Flags:
         when = rows["received"] if self.request.by_receipt else rows["time"]
         return (when >= self._since) & (when <= self._until) & (rows["received"] <= self.as_of)
+
+
+class Latest:
+    """Keeps the first row of each owner; when the days come last one first, that is the row of the latest day."""
+
+    def __init__(self) -> None:
+        self._seen: U64 = np.empty(0, np.uint64)
+
+    def of(self, rows: Rows) -> Rows:
+        owners, first = np.unique(rows.owner, return_index=True)
+        new = ~np.isin(owners, self._seen, assume_unique=True)
+        self._seen = np.concatenate([self._seen, owners[new]])
+        return rows.take(first[new])
 
 
 def _shuffled(received: Ints) -> Ints:

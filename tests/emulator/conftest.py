@@ -1,0 +1,82 @@
+"""An emulator whose clock stands still, and somebody who asks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from appmetrica_frames.emulator import Emulator, MovableClock
+
+# 2026-11-18 15:06:40 UTC, a Wednesday.
+NOW = 1_795_014_400.0
+POLLS = 4_000
+
+
+class Asker:
+    """Sends plain HTTP requests; every poll is a real round trip, and their number is bounded."""
+
+    def __init__(self, server: Emulator) -> None:
+        self.server = server
+        self.http = httpx.Client(base_url=server.base_url, headers={"Authorization": f"OAuth {server.token}"})
+
+    def query(self, **words: object) -> dict[str, str]:
+        usual = {
+            "application_id": self.server.application_id,
+            "fields": "event_name,event_datetime",
+            "date_since": "2026-11-10",
+            "date_until": "2026-11-10",
+        }
+        return {name: str(value) for name, value in (usual | words).items() if value is not None}
+
+    def get(self, export: str = "events.csv", headers: dict[str, str] | None = None, **words: object) -> httpx.Response:
+        return self.http.get(f"/logs/v1/export/{export}", params=self.query(**words), headers=headers)
+
+    def poll(
+        self, export: str = "events.csv", headers: dict[str, str] | None = None, **words: object
+    ) -> httpx.Response:
+        """Ask until the answer is another than 202."""
+        for _ in range(POLLS):
+            answer = self.get(export, headers, **words)
+            if answer.status_code != 202:
+                return answer
+        raise AssertionError(f"still 202 after {POLLS} polls")
+
+    def file(self, export: str = "events.csv", **words: object) -> str:
+        answer = self.poll(export, **words)
+        assert answer.status_code == 200, answer.text
+        return answer.text
+
+    def jobs(self, application_id: int | None = None) -> list[dict[str, object]]:
+        asked = {"application_id": str(application_id or self.server.application_id)}
+        listed: list[dict[str, object]] = self.http.get("/logs/v1/export/get_active_queries", params=asked).json()
+        return listed
+
+
+@pytest.fixture
+def emulate() -> Iterator[object]:
+    """Start emulators with chosen options; all of them stop at the end of the test."""
+    started: list[Asker] = []
+
+    def start(**options: object) -> Asker:
+        words = {"rows_per_day": 60, "clock": MovableClock(start=NOW)} | options
+        started.append(Asker(Emulator(**words).start()))
+        return started[-1]
+
+    yield start
+    for asker in started:
+        asker.http.close()
+        asker.server.stop()
+
+
+@pytest.fixture
+def ask(emulate) -> Asker:
+    """An asker of an emulator that prepares files as fast as it can."""
+    return emulate()
+
+
+@pytest.fixture
+def slow(emulate) -> Asker:
+    """An asker of an emulator that takes 100 seconds of its clock for each file."""
+    return emulate(preparation=100.0)

@@ -1,0 +1,135 @@
+"""The queue as a pure state machine: no threads, no sockets, time as an argument."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from appmetrica_frames.emulator.queue import ANY_AGE, KEPT, NO_AGE, Full, Moved, Queue, Ready, Waiting
+
+
+def built(queue: Queue[str], content: str, at: float = 0.0) -> None:
+    job = queue.being_prepared()
+    assert job is not None
+    queue.built(job.number, content, at)
+
+
+def ready(answer: object) -> str:
+    assert isinstance(answer, Ready)
+    return answer.file.content
+
+
+def test_a_job_needs_both_its_time_and_its_content():
+    queue: Queue[str] = Queue(10)
+    assert isinstance(queue.ask("a", ANY_AGE, 0), Waiting)
+    assert isinstance(queue.ask("a", ANY_AGE, 50), Waiting)
+    built(queue, "A")
+    assert ready(queue.ask("a", ANY_AGE, 50)) == "A"
+
+
+def test_content_does_not_shorten_the_preparation():
+    queue: Queue[str] = Queue(10)
+    queue.ask("a", ANY_AGE, 0)
+    built(queue, "A")
+    assert isinstance(queue.ask("a", ANY_AGE, 9.9), Waiting)
+    assert ready(queue.ask("a", ANY_AGE, 10)) == "A"
+
+
+def test_the_next_job_starts_when_the_one_before_is_done():
+    queue: Queue[str] = Queue(10)
+    queue.ask("a", ANY_AGE, 0)
+    queue.ask("b", ANY_AGE, 1)
+    built(queue, "A")
+    queue.advance(30)
+    job = queue.being_prepared()
+    assert job is not None
+    assert (job.key, job.started) == ("b", 10)
+
+
+def test_a_file_lasts_24_hours_from_its_creation_and_is_then_dropped():
+    queue: Queue[str] = Queue(10)
+    queue.ask("a", ANY_AGE, 0)
+    built(queue, "A")
+    assert ready(queue.ask("a", ANY_AGE, 10 + KEPT)) == "A"
+    assert isinstance(queue.ask("a", ANY_AGE, 10.5 + KEPT), Waiting)
+    assert queue.dropped == ["A"]
+
+
+def test_a_new_file_replaces_the_old_one():
+    queue: Queue[str] = Queue(0)
+    for content in ("A", "B"):
+        assert isinstance(queue.ask("a", NO_AGE, 0), Waiting)
+        built(queue, content)
+        queue.advance(0)
+    assert ready(queue.ask("a", ANY_AGE, 0)) == "B"
+    assert queue.dropped == ["A"]
+
+
+def test_a_moved_job_starts_over_and_drops_what_was_built():
+    queue: Queue[str] = Queue(10)
+    queue.ask("a", NO_AGE, 0)
+    built(queue, "A")
+    assert isinstance(queue.ask("a", NO_AGE, 5), Moved)
+    assert queue.dropped == ["A"]
+    built(queue, "B")
+    assert isinstance(queue.ask("a", ANY_AGE, 14), Waiting)
+    assert ready(queue.ask("a", ANY_AGE, 15)) == "B"
+
+
+def test_content_of_an_attempt_given_up_is_dropped():
+    queue: Queue[str] = Queue(0)
+    first = queue.ask("a", NO_AGE, 0)
+    assert isinstance(first, Waiting)
+    queue.ask("a", NO_AGE, 0)
+    queue.built(first.job.number, "late", 0)
+    assert queue.dropped == ["late"]
+    assert isinstance(queue.ask("a", ANY_AGE, 0), Waiting)
+
+
+def test_a_satisfied_restriction_joins_the_job_that_is_under_way():
+    queue: Queue[str] = Queue(0)
+    queue.ask("a", ANY_AGE, 0)
+    built(queue, "A")
+    assert isinstance(queue.ask("a", NO_AGE, 5), Waiting)
+    assert isinstance(queue.ask("a", 60, 5), Waiting)
+    assert isinstance(queue.ask("a", 4, 5), Moved)
+
+
+def test_only_unfinished_jobs_count():
+    queue: Queue[str] = Queue(0)
+    for key in "abc":
+        assert isinstance(queue.ask(key, ANY_AGE, 0), Waiting)
+    assert isinstance(queue.ask("d", ANY_AGE, 0), Full)
+    assert isinstance(queue.ask("a", ANY_AGE, 0), Waiting)
+    built(queue, "A")
+    assert isinstance(queue.ask("d", ANY_AGE, 0), Waiting)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["ask", "build"]),
+        st.sampled_from("abcde"),
+        st.sampled_from([ANY_AGE, NO_AGE, 5.0, 50.0]),
+        st.floats(0, 40_000),
+    ),
+    max_size=60,
+)
+
+
+@given(STEPS, st.sampled_from([0.0, 7.0]))
+def test_whatever_is_asked_the_queue_keeps_its_promises(steps, preparation):
+    queue: Queue[str] = Queue(preparation)
+    now = 0.0
+    for step, key, oldest, later in steps:
+        now += later
+        queue.advance(now)
+        if step == "build":
+            if queue.jobs and queue.jobs[0].built is None:
+                built(queue, key, now)
+            continue
+        answer = queue.ask(key, oldest, now)
+        if isinstance(answer, Ready):
+            assert answer.file.age(now) <= min(oldest, KEPT)
+        assert len(queue.jobs) <= 3
+        assert len({job.key for job in queue.jobs}) == len(queue.jobs)
+        assert [job.started is not None for job in queue.jobs] == [True, False, False][: len(queue.jobs)]
