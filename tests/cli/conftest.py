@@ -24,7 +24,7 @@ class Command(Protocol):
 @pytest.fixture
 def command() -> Command:
     def run(*words: object, **variables: str) -> Ran:
-        return subprocess.run(  # noqa: S603 - our own words
+        return subprocess.run(
             [sys.executable, "-m", "appmetrica_frames", *map(str, words)],
             env={**os.environ, "PYTHONUTF8": "1", "COLUMNS": "120", **variables},
             capture_output=True,

@@ -26,9 +26,7 @@ HEAVY = {"pandas", "polars", "httpx", "pyarrow", "uvicorn", "starlette", "numpy"
 
 
 def python(code: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603 - our own words
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
 
 def one_line(text: str) -> str:
@@ -138,7 +136,7 @@ def _interruptible() -> Iterator[None]:
 @pytest.fixture
 def emulator_process(_interruptible: None) -> Iterator[subprocess.Popen[bytes]]:
     words = [sys.executable, "-m", "appmetrica_frames", "emulator", "--port", "0", "--rows-per-day", "100"]
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [*words, "--preparation", "60"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -184,7 +182,7 @@ def test_the_emulator_serves_until_ctrl_c(emulator_process: subprocess.Popen[byt
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent another way there")
 def test_ctrl_c_ends_a_wait_with_one_line_and_exit_code_130(emulator_process: subprocess.Popen[bytes]) -> None:
     words = ["read", "events", *map(str, DAY), "--base-url", address(emulator_process), "--progress"]
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [sys.executable, "-m", "appmetrica_frames", *words],
         stderr=subprocess.PIPE,
         env={**os.environ, "APPMETRICA_TOKEN": "emulator-token"},
