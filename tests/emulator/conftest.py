@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import httpx
 import pytest
 
 from appmetrica_frames.emulator import Emulator, MovableClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+Emulate: TypeAlias = "Callable[..., Asker]"
 
 # 2026-11-18 15:06:40 UTC, a Wednesday.
 NOW = 1_795_014_400.0
@@ -20,6 +26,9 @@ class Asker:
     def __init__(self, server: Emulator) -> None:
         self.server = server
         self.http = httpx.Client(base_url=server.base_url, headers={"Authorization": f"OAuth {server.token}"})
+
+    def close(self) -> None:
+        self.http.close()
 
     def query(self, **words: object) -> dict[str, str]:
         usual = {
@@ -54,29 +63,35 @@ class Asker:
         return listed
 
 
+@contextmanager
+def asking(**options: Any) -> Iterator[Asker]:
+    """Run an emulator with those options; its clock stands still and its population is small unless they say else."""
+    words: dict[str, Any] = {"rows_per_day": 60, "clock": MovableClock(start=NOW)} | options
+    with Emulator(**words) as server, closing(Asker(server)) as asker:
+        yield asker
+
+
 @pytest.fixture
-def emulate() -> Iterator[object]:
+def emulate() -> Iterator[Emulate]:
     """Start emulators with chosen options; all of them stop at the end of the test."""
-    started: list[Asker] = []
-
-    def start(**options: object) -> Asker:
-        words = {"rows_per_day": 60, "clock": MovableClock(start=NOW)} | options
-        started.append(Asker(Emulator(**words).start()))
-        return started[-1]
-
-    yield start
-    for asker in started:
-        asker.http.close()
-        asker.server.stop()
+    with ExitStack() as running:
+        yield lambda **options: running.enter_context(asking(**options))
 
 
 @pytest.fixture
-def ask(emulate) -> Asker:
-    """An asker of an emulator that prepares files as fast as it can."""
+def ask(emulate: Emulate) -> Asker:
+    """Ask an emulator that prepares files as fast as it can."""
     return emulate()
 
 
 @pytest.fixture
-def slow(emulate) -> Asker:
-    """An asker of an emulator that takes 100 seconds of its clock for each file."""
+def slow(emulate: Emulate) -> Asker:
+    """Ask an emulator that takes 100 seconds of its clock for each file."""
     return emulate(preparation=100.0)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Asker]:
+    """Ask one emulator for many tests, none of which changes it or counts what it did."""
+    with asking(rows_per_day=300) as asker:
+        yield asker

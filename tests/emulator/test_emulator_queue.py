@@ -19,7 +19,7 @@ def ready(answer: object) -> str:
     return answer.file.content
 
 
-def test_a_job_needs_both_its_time_and_its_content():
+def test_a_job_needs_both_its_time_and_its_content() -> None:
     queue: Queue[str] = Queue(10)
     assert isinstance(queue.ask("a", ANY_AGE, 0), Waiting)
     assert isinstance(queue.ask("a", ANY_AGE, 50), Waiting)
@@ -27,7 +27,7 @@ def test_a_job_needs_both_its_time_and_its_content():
     assert ready(queue.ask("a", ANY_AGE, 50)) == "A"
 
 
-def test_content_does_not_shorten_the_preparation():
+def test_content_does_not_shorten_the_preparation() -> None:
     queue: Queue[str] = Queue(10)
     queue.ask("a", ANY_AGE, 0)
     built(queue, "A")
@@ -35,7 +35,7 @@ def test_content_does_not_shorten_the_preparation():
     assert ready(queue.ask("a", ANY_AGE, 10)) == "A"
 
 
-def test_the_next_job_starts_when_the_one_before_is_done():
+def test_the_next_job_starts_when_the_one_before_is_done() -> None:
     queue: Queue[str] = Queue(10)
     queue.ask("a", ANY_AGE, 0)
     queue.ask("b", ANY_AGE, 1)
@@ -46,7 +46,7 @@ def test_the_next_job_starts_when_the_one_before_is_done():
     assert (job.key, job.started) == ("b", 10)
 
 
-def test_a_file_lasts_24_hours_from_its_creation_and_is_then_dropped():
+def test_a_file_lasts_24_hours_from_its_creation_and_is_then_dropped() -> None:
     queue: Queue[str] = Queue(10)
     queue.ask("a", ANY_AGE, 0)
     built(queue, "A")
@@ -55,7 +55,7 @@ def test_a_file_lasts_24_hours_from_its_creation_and_is_then_dropped():
     assert queue.dropped == ["A"]
 
 
-def test_a_new_file_replaces_the_old_one():
+def test_a_new_file_replaces_the_old_one() -> None:
     queue: Queue[str] = Queue(0)
     for content in ("A", "B"):
         assert isinstance(queue.ask("a", NO_AGE, 0), Waiting)
@@ -65,7 +65,7 @@ def test_a_new_file_replaces_the_old_one():
     assert queue.dropped == ["A"]
 
 
-def test_a_moved_job_starts_over_and_drops_what_was_built():
+def test_a_moved_job_starts_over_and_drops_what_was_built() -> None:
     queue: Queue[str] = Queue(10)
     queue.ask("a", NO_AGE, 0)
     built(queue, "A")
@@ -76,7 +76,7 @@ def test_a_moved_job_starts_over_and_drops_what_was_built():
     assert ready(queue.ask("a", ANY_AGE, 15)) == "B"
 
 
-def test_content_of_an_attempt_given_up_is_dropped():
+def test_content_of_an_attempt_given_up_is_dropped() -> None:
     queue: Queue[str] = Queue(0)
     first = queue.ask("a", NO_AGE, 0)
     assert isinstance(first, Waiting)
@@ -86,7 +86,7 @@ def test_content_of_an_attempt_given_up_is_dropped():
     assert isinstance(queue.ask("a", ANY_AGE, 0), Waiting)
 
 
-def test_a_satisfied_restriction_joins_the_job_that_is_under_way():
+def test_a_satisfied_restriction_joins_the_job_that_is_under_way() -> None:
     queue: Queue[str] = Queue(0)
     queue.ask("a", ANY_AGE, 0)
     built(queue, "A")
@@ -95,7 +95,7 @@ def test_a_satisfied_restriction_joins_the_job_that_is_under_way():
     assert isinstance(queue.ask("a", 4, 5), Moved)
 
 
-def test_only_unfinished_jobs_count():
+def test_only_unfinished_jobs_count() -> None:
     queue: Queue[str] = Queue(0)
     for key in "abc":
         assert isinstance(queue.ask(key, ANY_AGE, 0), Waiting)
@@ -117,7 +117,9 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.sampled_from([0.0, 7.0]))
-def test_whatever_is_asked_the_queue_keeps_its_promises(steps, preparation):
+def test_whatever_is_asked_the_queue_keeps_its_promises(
+    steps: list[tuple[str, str, float, float]], preparation: float
+) -> None:
     queue: Queue[str] = Queue(preparation)
     now = 0.0
     for step, key, oldest, later in steps:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import gzip
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from conftest import Asker
 
 DAY = 24 * 3600
 NO_CACHE = {"Cache-Control": "no-cache"}
@@ -14,13 +18,13 @@ def within(seconds: float) -> dict[str, str]:
     return {"Cache-Control": f"max-age={seconds:g}"}
 
 
-def test_a_request_is_accepted_and_queued(slow):
+def test_a_request_is_accepted_and_queued(slow: Asker) -> None:
     """The AppMetrica Logs API accepts the request and puts it in the queue."""
     assert slow.get().status_code == 202
     assert [job["entity"] for job in slow.jobs()] == [2]
 
 
-def test_a_request_in_process_answers_202_and_leaves_a_file(ask):
+def test_a_request_in_process_answers_202_and_leaves_a_file(ask: Asker) -> None:
     """If the request is processed successfully, AppMetrica prepares a file for download; the API returns 202."""
     assert ask.get().status_code == 202
     assert ask.file().startswith("event_name,event_datetime\n")
@@ -36,7 +40,7 @@ def test_a_request_in_process_answers_202_and_leaves_a_file(ask):
         ({"application_id": 9}, 404),
     ],
 )
-def test_an_error_has_its_status_and_a_description(ask, words, status):
+def test_an_error_has_its_status_and_a_description(ask: Asker, words: dict[str, Any], status: int) -> None:
     """If the request resulted in an error, the API returns the appropriate response status and a description."""
     answer = ask.get(**words)
     assert answer.status_code == status
@@ -44,7 +48,7 @@ def test_an_error_has_its_status_and_a_description(ask, words, status):
     assert answer.json()["message"] == answer.json()["errors"][0]["message"]
 
 
-def test_requests_are_processed_one_after_another(slow):
+def test_requests_are_processed_one_after_another(slow: Asker) -> None:
     """Requests in the queue are processed sequentially."""
     slow.get(limit=1)
     slow.get(limit=2)
@@ -57,7 +61,7 @@ def test_requests_are_processed_one_after_another(slow):
     assert slow.poll(limit=2).status_code == 200
 
 
-def test_queues_of_two_applications_do_not_wait_for_each_other(slow):
+def test_queues_of_two_applications_do_not_wait_for_each_other(slow: Asker) -> None:
     slow.get()
     slow.get(application_id=slow.server.other_application_id)
     slow.server.clock.advance(100)
@@ -65,7 +69,7 @@ def test_queues_of_two_applications_do_not_wait_for_each_other(slow):
     assert slow.poll(application_id=slow.server.other_application_id).status_code == 200
 
 
-def test_identical_requests_answer_202_meanwhile_and_share_one_job(slow):
+def test_identical_requests_answer_202_meanwhile_and_share_one_job(slow: Asker) -> None:
     """While the file is being prepared, all identical requests (with the same parameters) will return 202."""
     assert {slow.get().status_code for _ in range(5)} == {202}
     turned = dict(reversed(slow.query().items()))
@@ -75,7 +79,7 @@ def test_identical_requests_answer_202_meanwhile_and_share_one_job(slow):
     assert slow.server.preparations == 1
 
 
-def test_the_sample_request_gets_the_sample_response(ask):
+def test_the_sample_request_gets_the_sample_response(ask: Asker) -> None:
     """GET /logs/v1/export/installations.json ... HTTP/1.1 202 Accepted, Content-Type: text/plain, Wait for result."""
     answer = ask.get("installations.json", fields="city")
     assert (answer.status_code, answer.reason_phrase) == (202, "Accepted")
@@ -84,7 +88,7 @@ def test_the_sample_request_gets_the_sample_response(ask):
 
 
 @pytest.mark.parametrize("header", [None, "Bearer emulator-token", "OAuth other", "emulator-token"])
-def test_the_token_travels_in_an_oauth_header(ask, header):
+def test_the_token_travels_in_an_oauth_header(ask: Asker, header: str | None) -> None:
     """Authorization: OAuth <your_token>."""
     ask.http.headers.pop("Authorization")
     answer = ask.get(headers={"Authorization": header} if header else None)
@@ -92,12 +96,12 @@ def test_the_token_travels_in_an_oauth_header(ask, header):
     assert answer.json()["errors"][0]["error_type"] == "unauthorized"
 
 
-def test_a_token_in_the_address_is_no_token(ask):
+def test_a_token_in_the_address_is_no_token(ask: Asker) -> None:
     ask.http.headers.pop("Authorization")
     assert ask.get(oauth_token=ask.server.token).status_code == 401
 
 
-def test_compressed_data_come_to_those_who_ask_for_them(ask):
+def test_compressed_data_come_to_those_who_ask_for_them(ask: Asker) -> None:
     """To get compressed data, send the HTTP Accept-Encoding: gzip header."""
     plain = ask.poll(headers={"Accept-Encoding": "identity"})
     with ask.http.stream(
@@ -113,12 +117,12 @@ def test_compressed_data_come_to_those_who_ask_for_them(ask):
     assert gzip.decompress(raw) == plain.content
 
 
-def test_a_refused_coding_is_not_used(ask):
+def test_a_refused_coding_is_not_used(ask: Asker) -> None:
     answer = ask.poll(headers={"Accept-Encoding": "gzip;q=0, br"})
     assert "content-encoding" not in answer.headers
 
 
-def test_the_next_identical_request_downloads_the_file(slow):
+def test_the_next_identical_request_downloads_the_file(slow: Asker) -> None:
     """The request to download data is identical; when the file is complete, the next one returns 200 OK."""
     assert slow.get().status_code == 202
     slow.server.clock.advance(100)
@@ -127,7 +131,7 @@ def test_the_next_identical_request_downloads_the_file(slow):
     assert answer.headers["content-type"] == "text/csv"
 
 
-def test_the_file_stays_for_24_hours(ask):
+def test_the_file_stays_for_24_hours(ask: Asker) -> None:
     """The file is available for download for 24 hours at the URL of the initial request."""
     first = ask.file()
     ask.server.clock.advance(DAY)
@@ -135,7 +139,7 @@ def test_the_file_stays_for_24_hours(ask):
     assert ask.server.preparations == 1
 
 
-def test_after_24_hours_the_request_is_queued_anew(ask):
+def test_after_24_hours_the_request_is_queued_anew(ask: Asker) -> None:
     """For a repeat request after 24 hours has passed, the request is put in the queue for a new file."""
     ask.file()
     ask.server.clock.advance(DAY + 1)
@@ -144,7 +148,7 @@ def test_after_24_hours_the_request_is_queued_anew(ask):
     assert ask.server.preparations == 2
 
 
-def test_no_cache_generates_a_new_file(ask):
+def test_no_cache_generates_a_new_file(ask: Asker) -> None:
     """To generate a new file, send the Cache-Control: no-cache header in the request."""
     ask.file()
     answer = ask.get(headers=NO_CACHE)
@@ -154,7 +158,7 @@ def test_no_cache_generates_a_new_file(ask):
 
 
 @pytest.mark.parametrize("age", [0, 59, 60])
-def test_max_age_downloads_a_file_of_the_last_seconds(ask, age):
+def test_max_age_downloads_a_file_of_the_last_seconds(ask: Asker, age: int) -> None:
     """To download a file generated within the last N seconds, send Cache-Control: max-age=N (exactly N is within)."""
     ask.file()
     ask.server.clock.advance(age)
@@ -162,7 +166,7 @@ def test_max_age_downloads_a_file_of_the_last_seconds(ask, age):
     assert ask.server.preparations == 1
 
 
-def test_max_age_generates_a_new_file_in_place_of_an_older_one(ask):
+def test_max_age_generates_a_new_file_in_place_of_an_older_one(ask: Asker) -> None:
     """If the file was created more than N seconds ago, AppMetrica generates a new file."""
     ask.file()
     ask.server.clock.advance(61)
@@ -172,7 +176,7 @@ def test_max_age_generates_a_new_file_in_place_of_an_older_one(ask):
     assert ask.server.preparations == 2
 
 
-def test_a_files_age_counts_from_when_it_was_ready(slow):
+def test_a_files_age_counts_from_when_it_was_ready(slow: Asker) -> None:
     slow.get()
     slow.server.clock.advance(100)
     slow.poll()
@@ -182,7 +186,7 @@ def test_a_files_age_counts_from_when_it_was_ready(slow):
     assert slow.get(headers=within(10)).status_code == 202
 
 
-def test_without_the_header_the_last_file_comes(ask):
+def test_without_the_header_the_last_file_comes(ask: Asker) -> None:
     """To download the last generated file (if one exists), don't send the Cache-Control header in the request."""
     ask.file()
     ask.server.clock.advance(3600)
@@ -192,7 +196,7 @@ def test_without_the_header_the_last_file_comes(ask):
     assert ask.server.preparations == 2
 
 
-def test_a_repeated_restriction_sends_the_job_to_the_end_of_the_queue(slow):
+def test_a_repeated_restriction_sends_the_job_to_the_end_of_the_queue(slow: Asker) -> None:
     slow.get(limit=1, headers=NO_CACHE)
     slow.get(limit=2)
     slow.server.clock.advance(90)
@@ -207,7 +211,7 @@ def test_a_repeated_restriction_sends_the_job_to_the_end_of_the_queue(slow):
     assert slow.poll(limit=1).status_code == 200
 
 
-def test_progress_is_told_while_known(slow):
+def test_progress_is_told_while_known(slow: Asker) -> None:
     slow.get()
     slow.server.clock.advance(42)
     texts = {slow.get().text for _ in range(500)}
@@ -215,7 +219,7 @@ def test_progress_is_told_while_known(slow):
     assert slow.jobs()[0]["total_progress"] == pytest.approx(0.42)
 
 
-def test_the_fourth_unfinished_job_is_too_many(slow):
+def test_the_fourth_unfinished_job_is_too_many(slow: Asker) -> None:
     for limit in (1, 2, 3):
         assert slow.get(limit=limit).status_code == 202
     answer = slow.get(limit=4)
@@ -230,7 +234,7 @@ def test_the_fourth_unfinished_job_is_too_many(slow):
     assert slow.get(limit=4).status_code == 202
 
 
-def test_what_is_not_received_yet_is_not_in_the_file(ask):
+def test_what_is_not_received_yet_is_not_in_the_file(ask: Asker) -> None:
     today = {"date_since": "2026-11-18", "date_until": "2026-11-18", "fields": "event_receive_timestamp"}
     early = ask.file(**today).splitlines()[1:]
     assert max(map(int, early)) <= ask.server.clock.now()
