@@ -81,7 +81,11 @@ def _variant(rows: Rows) -> Ints:
 
 @cache
 def _crash_texts() -> list[str]:
-    return [_trace(name, text, variant) for name, text in CRASHES for variant in range(VARIANTS)]
+    return [
+        _trace(name, text, variant, apple=kind >= ANDROID_CRASHES)
+        for kind, (name, text) in enumerate(CRASHES)
+        for variant in range(VARIANTS)
+    ]
 
 
 @cache
@@ -89,19 +93,19 @@ def _error_texts() -> list[str]:
     return [_trace(name, text, variant, depth=3) for name, text in ERRORS for variant in range(VARIANTS)]
 
 
-def _trace(name: str, text: str, variant: int, depth: int = 14) -> str:
-    frames = [FRAMES[(variant + 3 * level) % len(FRAMES)] for level in range(depth)]
-    lines = [
-        f"\tat com.example.lavka.{frame}({frame.partition('.')[0]}.kt:{17 + variant * 7 + level})"
-        for level, frame in enumerate(frames)
-    ]
-    return "\n".join(
-        [
-            f"{name}: {text}",
-            *lines,
-            f'Caused by: state {{"cart":[{{"sku":"LV-{variant}"}},{{' if variant % 3 else "... 12 more",
-        ]
-    )
+def _trace(name: str, text: str, variant: int, *, apple: bool = False, depth: int = 14) -> str:
+    calls = [FRAMES[(variant + 3 * level) % len(FRAMES)] for level in range(depth)]
+    lines = [_line(call, level, 17 + variant * 7 + level, apple=apple) for level, call in enumerate(calls)]
+    # A text may end in what looks like the seam between two JSON records.
+    end = f'State: {{"cart":[{{"sku":"LV-{variant}"}},{{' if variant % 3 else "... 12 more"
+    return "\n".join([f"{name}: {text}", *lines, end])
+
+
+def _line(call: str, level: int, number: int, *, apple: bool) -> str:
+    module = call.partition(".")[0]
+    if apple:
+        return f"{level:<3} Lavka  0x{0x1_0480_0000 + 4096 * number:016x} {call} ({module}.swift:{number})"
+    return f"\tat com.example.lavka.{call}({module}.kt:{number})"
 
 
 @cache

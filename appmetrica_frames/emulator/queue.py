@@ -99,6 +99,11 @@ class Queue(Generic[Content]):
         else:
             self.dropped.append(content)
 
+    def forget(self, key: Hashable) -> None:
+        """Drop a file before its time."""
+        if key in self.files:
+            self.dropped.append(self.files.pop(key).content)
+
     def being_prepared(self) -> Job[Content] | None:
         return self.jobs[0] if self.jobs else None
 

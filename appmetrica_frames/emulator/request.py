@@ -56,6 +56,12 @@ class ExportRequest:
         """What makes two requests identical: everything asked, in whatever order."""
         return self.resource.name, self.wire_format, tuple(sorted(self.pairs))
 
+    @property
+    def family(self) -> tuple[str, str, Pairs]:
+        """What the parts of one export have in common."""
+        shared = tuple(sorted(pair for pair in self.pairs if pair[0] != "part_number"))
+        return self.resource.name, self.wire_format, shared
+
 
 def parse(file_name: str, pairs: Pairs, application: Application) -> ExportRequest:
     resource, wire_format = _address(file_name)

@@ -12,6 +12,7 @@ from .export import Abandoned, Export
 from .files import PreparedFile, Shelf, whole_file
 from .queue import Queue, Waiting
 from .refusals import Refusal
+from .snapshots import Snapshots
 
 if TYPE_CHECKING:
     from .clock import Clock
@@ -36,6 +37,8 @@ class Build:
 
     number: int
     request: ExportRequest
+    started: float
+    as_of: float
     stop: Event = field(default_factory=Event)
     done: float = 0.0
 
@@ -58,6 +61,7 @@ class Bench:
         self._lock = Lock()
         self._requests: dict[object, ExportRequest] = {}
         self._build: Build | None = None
+        self._snapshots = Snapshots()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="emulator-build")
 
     def ask(self, request: ExportRequest, oldest: float) -> Answer[PreparedFile]:
@@ -105,28 +109,36 @@ class Bench:
             self._build.stop.set()
             self._build = None
         if job is not None and job.built is None and self._build is None and job.started is not None:
-            self._build = Build(job.number, self._requests[job.key])
-            self._worker.submit(self._run, self._build, job.started)
+            self._build = self._begun(job.number, self._requests[job.key], job.started)
+            self._worker.submit(self._run, self._build)
 
-    def _run(self, build: Build, started: float) -> None:
+    def _begun(self, number: int, request: ExportRequest, started: float) -> Build:
+        if request.part[1] == 1:
+            return Build(number, request, started, as_of=started)
+        as_of, outdated = self._snapshots.take(request, started)
+        for key in outdated:
+            self.queue.forget(key)
+        return Build(number, request, started, as_of)
+
+    def _run(self, build: Build) -> None:
         begun = time.monotonic()
         try:
-            content = self._outcome(build, started)
+            content = self._outcome(build)
         except Abandoned:
             return
         with self._lock:
             # A build that keeps within its time is created on schedule, however far the clock was moved meanwhile.
             late = time.monotonic() - begun > self._rules.preparation
             self.preparations += content.status == 200  # noqa: PLR2004
-            self.queue.built(build.number, content, self._clock.now() if late else started)
+            self.queue.built(build.number, content, self._clock.now() if late else build.started)
             if self._build is build:
                 self._build = None
             self.queue.advance(self._clock.now())
             self._follow()
 
-    def _outcome(self, build: Build, started: float) -> PreparedFile:
+    def _outcome(self, build: Build) -> PreparedFile:
         try:
-            return self._content(build, started)
+            return self._content(build)
         except Refusal as refusal:
             return whole_file(self._shelf, refusal.status, "application/json", refusal.body())
         except Abandoned:
@@ -135,14 +147,14 @@ class Bench:
             described = Refusal(500, f"The emulator failed to build the file: {fault!r}")
             return whole_file(self._shelf, 500, "application/json", described.body())
 
-    def _content(self, build: Build, started: float) -> PreparedFile:
+    def _content(self, build: Build) -> PreparedFile:
         override = self._rules.answers.get(build.request.resource.name)
         if override is not None:
             return whole_file(self._shelf, 200, "text/csv", override)
         export = Export(
             build.request,
             self._population,
-            as_of=started,
+            as_of=build.as_of,
             parts_above=self._rules.parts_above,
             native_json=self._rules.native_json,
         )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import csv
-import functools
 import io
 import json
-import operator
 import tempfile
 import threading
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,9 +118,28 @@ def test_limit_caps_the_rows(shared: Asker) -> None:
 def test_parts_are_disjoint_and_complete(emulate: Emulate) -> None:
     ask = emulate(rows_per_day=600)
     parts = [rows(ask.file(parts_count=3, part_number=number, **SMALL)) for number in range(3)]
-    whole = rows(ask.file(**SMALL))
     assert min(map(len, parts)) > 0
-    assert sorted(map(str, functools.reduce(operator.iadd, parts, []))) == sorted(map(str, whole))
+    assert sorted(map(str, chain(*parts))) == sorted(map(str, rows(ask.file(**SMALL))))
+
+
+def test_parts_fit_together_however_late_each_is_asked_for(emulate: Emulate) -> None:
+    ask = emulate(rows_per_day=600)
+    today = SMALL | {"date_since": "2026-11-18", "date_until": "2026-11-18"}
+    whole = rows(ask.file(**today))
+    parts = []
+    for number in range(3):
+        parts += rows(ask.file(parts_count=3, part_number=number, **today))
+        ask.server.clock.advance(7200)
+    assert sorted(map(str, parts)) == sorted(map(str, whole))
+
+
+def test_a_new_part_renews_the_others(emulate: Emulate) -> None:
+    ask = emulate()
+    for number in range(2):
+        ask.file(parts_count=2, part_number=number, **SMALL)
+    assert ask.get(headers={"Cache-Control": "no-cache"}, parts_count=2, part_number=0, **SMALL).status_code == 202
+    ask.file(parts_count=2, part_number=0, **SMALL)
+    assert ask.get(parts_count=2, part_number=1, **SMALL).status_code == 202
 
 
 def test_too_large_an_export_asks_for_more_parts(emulate: Emulate) -> None:
