@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 MORE_PARTS = "The export is too large: {rows} rows and more. Try to use more parts."
 TOGETHER = 30
+WRITTEN_AT_ONCE = 16_384
 LATEST_DAYS = int(LATEST // DAY) + 1
 
 
@@ -93,7 +94,7 @@ class Export:
             rows += len(frame)
             if self.parts_above is not None and rows > self.parts_above:
                 raise Refusal(400, MORE_PARTS.format(rows=self.parts_above), error_type="query_error")
-            yield form.frame(frame)
+            yield from map(form.frame, frame.iter_slices(WRITTEN_AT_ONCE))
         yield form.end()
 
     @property
