@@ -8,7 +8,6 @@ cores, and once more to say where a fault is.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +16,13 @@ from pyarrow import csv
 
 from appmetrica_frames.errors import DecodeError
 
+from .ahead import one_ahead
 from .header import column_names
 from .misfits import cast_fault, parse_fault
 from .rows import BOM, empty_line, split_header, whole_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Iterable, Iterator, Sequence
 
     from .types import Column
 
@@ -41,30 +40,17 @@ def read_csv(
     An empty cell is null in every column, quoted or not, and nothing else is. Text is kept byte for byte, NUL included.
     """
     header, body = split_header(chunks)
-    parser = _Parser(column_names(header, [column.name for column in columns]), columns)
-    yield from _one_ahead(parser.parse, whole_rows(body, size=block_size))
+    parser = Parser(column_names(header, [column.name for column in columns]), columns)
+    yield from one_ahead(parser.parse, whole_rows(body, size=block_size), name="appmetrica-frames-csv")
 
 
-def _one_ahead(parse: Callable[[bytes], pa.RecordBatch], blocks: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
-    # One block is parsed in the background while the caller downloads the next one and writes the last one.
-    with ThreadPoolExecutor(1, "appmetrica-frames-csv") as worker:
-        waiting: Future[pa.RecordBatch] | None = None
-        for block in blocks:
-            ahead = worker.submit(parse, block)
-            if waiting:
-                yield waiting.result()
-            waiting = ahead
-        if waiting:
-            yield waiting.result()
-
-
-class _Parser:
+class Parser:
     """Parses blocks, and counts their rows, so that a fault can say where it is."""
 
-    def __init__(self, wire: Sequence[str], columns: Sequence[Column]) -> None:
+    def __init__(self, wire: Sequence[str], columns: Sequence[Column], *, rows: int = 0) -> None:
         self.wire = wire
         self.columns = columns
-        self.rows = 0
+        self.rows = rows
 
     def parse(self, block: bytes) -> pa.RecordBatch:
         parsed = self._parsed(block)

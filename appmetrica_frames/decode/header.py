@@ -17,7 +17,7 @@ _SHOWN = 80
 def column_names(header: bytes, asked: Sequence[str]) -> list[str]:
     """Return the names in wire order, or raise `SchemaError` unless they are the asked ones in some order."""
     names = _names(header)
-    if faults := [*_faults(names, asked)]:
+    if faults := [*name_faults(names, asked)]:
         seen = "" if set(names) & set(asked) else f" It begins with {header.decode(errors='replace')[:_SHOWN]!r}."
         raise SchemaError(f"The header of the export is not what was asked: {'; '.join(faults)}.{seen}")
     return names
@@ -30,7 +30,7 @@ def _names(header: bytes) -> list[str]:
         return []
 
 
-def _faults(names: Sequence[str], asked: Sequence[str]) -> Iterable[str]:
+def name_faults(names: Sequence[str], asked: Sequence[str]) -> Iterable[str]:
     yield from _fault("missing", [name for name in asked if name not in names])
     yield from _fault("not asked", [name for name in dict.fromkeys(names) if name not in asked])
     yield from _fault("repeated", [name for name, times in Counter(names).items() if times > 1])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 BOM = b"\xef\xbb\xbf"
 _HEADER_LIMIT = 1 << 20
-_ROW_LIMIT = 1 << 26  # keeps memory bounded when a stray quote swallows the rest of the body
+ROW_LIMIT = 1 << 26  # keeps memory bounded when a stray quote swallows the rest of the body
 
 
 def split_header(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
@@ -34,7 +34,7 @@ def whole_rows(chunks: Iterable[bytes], *, size: int) -> Iterator[bytes]:
     """Yield blocks of whole rows of about `size` bytes; a longer row makes a longer block."""
     held: list[bytes] = []
     quoted = False
-    for piece in _pieces(chunks, size):
+    for piece in pieces(chunks, size):
         quoted ^= _odd_quotes(piece)
         end = _last_row_end(piece, quoted=quoted)
         if end:
@@ -54,7 +54,7 @@ def empty_line(block: bytes) -> int | None:
     return 0 if block[:1] in (b"\n", b"\r") else min(starts, default=None)
 
 
-def _pieces(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+def pieces(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
     held = bytearray()
     for chunk in chunks:
         for start in range(0, len(chunk), size):
@@ -97,7 +97,7 @@ def _odd_quotes(text: bytes, start: int = 0, end: int | None = None) -> bool:
 
 
 def _refuse_endless_row(held: list[bytes]) -> None:
-    if sum(map(len, held)) > _ROW_LIMIT:
+    if sum(map(len, held)) > ROW_LIMIT:
         raise DecodeError(
-            f"A row is longer than {_ROW_LIMIT} bytes; a quote in it may have no partner: {held[0][:80]!r}"
+            f"A row is longer than {ROW_LIMIT} bytes; a quote in it may have no partner: {held[0][:80]!r}"
         )
