@@ -64,11 +64,5 @@ class _Parser:
         values = [*zip(*objects.values(), strict=True)] or [()] * len(self.columns)
         self.left = objects.left
         refuse_endless_record(self.left)
-        self.lines.learn([_kind(column) for column in values])
+        self.lines.learn([{*map(type, column)} - {type(None)} for column in values])
         return {column.name: spelled(cells) for column, cells in zip(self.columns, values, strict=True)}
-
-
-def _kind(values: Iterable[Any]) -> type | None:
-    """Return which of text, `Number` and bool all these values are; None when they differ or are all null."""
-    kinds = {type(value) for value in values} - {type(None)}
-    return kinds.pop() if len(kinds) == 1 else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from io import BytesIO
+from json import dumps
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _LEAD = re.compile(rb'\{[ \t\n\r]*("(?:[^"\\]|\\.)*")')
 _SPACE = b" \t\n\r"
+_BARE = rb"(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false)(?=[ \t\n\r,}])"
 _PARTS = 2  # pyarrow parses them on as many cores
 _PART_LIMIT = 1 << 16
 
@@ -34,16 +36,21 @@ class Lines:
     def __init__(self, columns: Sequence[Column]) -> None:
         self.columns = columns
         self.types: dict[str, pa.DataType] = {column.name: pa.string() for column in columns}
+        self.bare: dict[str, re.Pattern[bytes]] = {}
 
-    def learn(self, kinds: Sequence[type | None]) -> None:
-        """Take note of what stood in the columns: text, `Number` or bool."""
-        for column, kind in zip(self.columns, kinds, strict=True):
-            if kind:
-                self.types[column.name] = _type(column, kind)
+    def learn(self, kinds: Sequence[set[type]]) -> None:
+        """Take note of what stood in the columns: text, `Number`, bool, or several of them."""
+        for column, found in zip(self.columns, kinds, strict=True):
+            if found:
+                self.types[column.name] = type_ = _type(column, found)
+                if is_type.is_string(type_) and found != {str}:
+                    self.bare[column.name] = _bare(column.name)
 
     def parse(self, block: Block) -> dict[str, pa.Array[Any]]:
         """Return the cells of each column, or raise `NotPlainError`."""
         lines, count = _lines(block)
+        for name in self.bare:
+            lines = self.bare[name].sub(rb'\1"\2"', lines)
         table = self._table(lines)
         if table.num_rows != count or self._lacks(lines, table):
             raise NotPlainError
@@ -71,12 +78,18 @@ class Lines:
         return _quotes(lines) != 2 * (texts + table.num_rows * table.num_columns)
 
 
-def _type(column: Column, kind: type) -> pa.DataType:
-    if kind is bool and is_type.is_boolean(column.parsed):
+def _type(column: Column, kinds: set[type]) -> pa.DataType:
+    if kinds == {bool} and is_type.is_boolean(column.parsed):
         return column.parsed
-    if kind is Number and (is_type.is_integer(column.parsed) or is_type.is_float64(column.parsed)):
+    if kinds == {Number} and (is_type.is_integer(column.parsed) or is_type.is_float64(column.parsed)):
         return column.parsed
     return pa.string()
+
+
+def _bare(name: str) -> re.Pattern[bytes]:
+    """Find the numbers and booleans of a column, which become text as they are written."""
+    # A quoted name before a colon is a name, or no JSON; that of a nested object is refused by pyarrow, as all are.
+    return re.compile(b"(" + re.escape(dumps(name, ensure_ascii=False).encode()) + rb"[ \t\n\r]*:[ \t\n\r]*)" + _BARE)
 
 
 def _lines(block: Block) -> tuple[bytes, int]:
@@ -91,7 +104,7 @@ def _lines(block: Block) -> tuple[bytes, int]:
 
 
 def _quotes(lines: bytes) -> int:
-    plain = lines.replace(rb"\\", b"")
+    plain = lines.replace(rb"\\", b"") if rb'\\"' in lines else lines
     return plain.count(b'"') - plain.count(rb"\"")
 
 

@@ -6,16 +6,21 @@ import csv
 import io
 import json
 import threading
+from contextlib import suppress
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from appmetrica_frames.decode.cells import spelled, typed
 from appmetrica_frames.decode.csv import read_csv, schema
 from appmetrica_frames.decode.json import read_json
+from appmetrica_frames.decode.lines import Lines, NotPlainError
+from appmetrica_frames.decode.objects import Objects
+from appmetrica_frames.decode.records import Block
 from appmetrica_frames.decode.types import Column, arrow_type
 from appmetrica_frames.errors import DecodeError, DownloadError, SchemaError
 
@@ -150,6 +155,7 @@ def outcome(batches: Iterable[pa.RecordBatch], asked: list[Column]) -> tuple[Any
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=str)
+@settings(max_examples=40)
 @given(cells=st.lists(CELLS, min_size=1, max_size=4), quoted=st.booleans())
 def test_a_cell_fits_or_not_as_it_does_in_csv(
     type_: tuple[FieldType, pa.DataType], cells: list[str], *, quoted: bool
@@ -179,6 +185,10 @@ SOURCES = st.sampled_from(  # as they are written
     "\u0041\n\/" "\ud83d\ude00" "},{\"name\":" "1" ":null" "a\\" "\":null" "\":1" ":1" "\"name\":1" {"name":1,"name":2}
     """.split()  # noqa: SIM905 - a list of quoted quotes is hard to read
 ) | st.just("[1 ,\n\t2]")
+WIRE: list[tuple[FieldType, ...]] = [
+    ("string", "string", "string"), ("string", "uint64", "bool"), ("int64", "unix_time", "float64"),
+    ("float64", "bool", "datetime"),
+]  # fmt: skip
 TEXT_COLUMNS = columns(name="string", id="string", json="string")
 
 
@@ -197,13 +207,39 @@ def test_values_arrive_in_text_columns_as_they_are_written(rows: list[tuple[str,
     ]
 
 
+@given(rows=st.lists(st.tuples(SOURCES, SOURCES, SOURCES), min_size=1, max_size=8), wire=st.sampled_from(WIRE))
+def test_the_fast_way_gives_what_the_exact_way_gives(rows: list[tuple[str, ...]], wire: tuple[FieldType, ...]) -> None:
+    asked = columns(**dict(zip(("name", "id", "json"), wire, strict=True)))
+    block = Block(",".join('{{"name":{},"id" : {},"json":{}}}'.format(*row) for row in rows).encode(), last=True)
+    exact, values = exactly(block, asked)
+    fast = Lines(asked)
+    for _ in range(2):  # before and after it has learned what stands in the columns
+        with suppress(NotPlainError):
+            assert [outcome_of(column, fast.parse(block)[column.name]) for column in asked] == exact
+        fast.learn([{*map(type, column)} - {type(None)} for column in values])
+    if not any(source[0] in "[{" for row in rows for source in row) and wire == ("string",) * 3:
+        fast.parse(block)
+
+
+def exactly(block: Block, asked: list[Column]) -> tuple[list[Any], list[tuple[Any, ...]]]:
+    values = [*zip(*Objects(block, [column.name for column in asked], 0).values(), strict=True)]
+    return [outcome_of(column, spelled(cells)) for column, cells in zip(asked, values, strict=True)], values
+
+
+def outcome_of(column: Column, cells: pa.Array[Any]) -> str:
+    try:
+        return repr(typed(column, cells, 0).to_pylist())
+    except SchemaError as fault:
+        return str(fault)
+
+
 @given(rows=st.lists(st.tuples(SOURCES, SOURCES, SOURCES), min_size=1, max_size=8), drop=st.integers(0, 7))
-def test_the_fast_way_and_the_exact_way_agree(rows: list[tuple[str, ...]], drop: int) -> None:
+def test_a_missing_value_is_never_taken_for_null(rows: list[tuple[str, ...]], drop: int) -> None:
     records = ['{{"name":{},"id":{},"json":{}}}'.format(*row) for row in rows]
     records[drop % len(records)] = '{"name":":null","json":"\\":null"}'
-    for asked in (TEXT_COLUMNS, COLUMNS):
-        with pytest.raises(DecodeError):
-            read(body(*map(str.encode, records)), asked)
+    for size in (1, 100, 1 << 20):
+        with pytest.raises(SchemaError, match=f"Row {drop % len(records) + 1} .*missing 'id'"):
+            read(body(*map(str.encode, records)), TEXT_COLUMNS, block_size=size)
 
 
 @pytest.mark.parametrize("text", AWKWARD)
