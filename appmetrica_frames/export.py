@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -13,34 +13,19 @@ from typing import TYPE_CHECKING
 from .clock import SystemClock
 from .durations import spoken
 from .errors import NotCachedError, SchemaError, SchemaWarning
-from .freshness import Wish, earliest_build, judge
+from .freshness import judge
 from .progress import watching
 from .store import Store, drop, is_sound, parquet_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .client import Client
     from .clock import Clock
     from .entry import Entry
+    from .order import Order
     from .progress import Watcher
-    from .request import ExportRequest
 
 log = logging.getLogger("appmetrica_frames")
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """Everything about one call: what is asked, how fresh, of whom, and how strictly it is read."""
-
-    request: ExportRequest
-    wish: Wish
-    client: Client
-    strict: bool = False
-
-    def at(self, instant: float) -> Order:
-        """Return the order, said at an instant in UNIX seconds."""
-        return replace(self, wish=replace(self.wish, asked_at=instant))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,39 +94,10 @@ def _fetched(order: Order, store: Store, clock: Clock, watcher: Watcher) -> Expo
 
 def _fill(order: Order, store: Store, clock: Clock, watcher: Watcher) -> Export:
     # Not at the top: a read that the store answers needs neither an HTTP client nor Arrow.
-    from .flow import Patience
-    from .reception import Reception
-    from .transport import Link, fetch
+    from .filling import fill
 
-    request, wish, client = order.request, order.wish, order.client
-    origin = client.origin()
-    patience = Patience(client.prepare_timeout, client.poll, client.retries)
-    with (
-        store.draft(request.resource, request.key(origin)) as draft,
-        Link(origin, client.token(), network_timeout=client.network_timeout) as link,
-    ):
-        reception = Reception(request, draft.path, strict=order.strict)
-        delivery = fetch(
-            request,
-            wish.cache_control,
-            reception.receive,
-            link=link,
-            patience=patience,
-            clock=clock,
-            watcher=watcher,
-        )
-        path, entry = draft.publish(
-            built_not_before=earliest_build(wish, requested_at=delivery.requested_at, waited=delivery.waited),
-            stored_at=clock.now(),
-            family=request.family(origin),
-            origin=origin,
-            request=request.described(),
-            fields=request.wire_fields,
-            limited=request.limited,
-            as_text=reception.as_text,
-            rows=reception.rows,
-        )
-    return Export(path, entry, request.fields)
+    path, entry = fill(order, store, clock=clock, watcher=watcher)
+    return Export(path, entry, order.request.fields)
 
 
 def _speak_of_text(export: Export, *, strict: bool) -> None:

@@ -1,7 +1,9 @@
 """The prepare/download conversation as a sans-IO generator: it yields what to do and is told what came of it.
 
-    Ask ──► Answer 202 ──► Pause ──► Ask ──► … ──► Answer 200 ──► Receive ──► Received: done
-     └────► Fault, 5xx, 420, 429 ──► Pause ──► Ask             └──► Fault ──► Pause ──► Ask (the file is kept)
+    Ask ──► Answer 202 ──► Pause ──► Ask ──► … ──► Answer 200 ──► Receive ──► Received: the next part, or done
+     ├────► Fault, 5xx, 420, 429 ──► Pause ──► Ask             ├──► Fault ──► Pause ──► Ask (the file is kept)
+     └────► 400 "more parts" ──► the whole export again,       └──► ReadAgain ──► all parts again (they are kept)
+            in twice as many parts
 
 There is no clock, no sleep and no socket here. Every reply says when it came.
 """
@@ -10,97 +12,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
 from .durations import spoken
-from .errors import AppMetricaError, DownloadError, PreparationTimeoutError
+from .errors import AppMetricaError, PreparationTimeoutError, RequestRejectedError
 from .refusals import is_quota, is_server_fault, refusal
+from .steps import Answer, Ask, Delivery, Fault, Part, Pause, ReadAgain, Receive, Received, Reply, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
 
+OK, ACCEPTED, BAD_REQUEST = HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.BAD_REQUEST
 LONGEST_BACKOFF = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """Send the request, with this ``Cache-Control`` if any; reply with an `Answer` or a `Fault`."""
-
-    cache_control: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Let so many seconds pass; `waited` and `fraction` are for the eye, `reason` is for the log. No reply."""
-
-    seconds: float
-    reason: str
-    waited: float
-    fraction: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Receive:
-    """Read the body of the 200 just answered, to its end; reply with `Received`, `ReadAgain` or a `Fault`."""
-
-
-Step: TypeAlias = Ask | Pause | Receive
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A status line with its headers (names in lower case), and the text of a body that is not the file.
-
-    Attributes
-    ----------
-    sent_at
-        UNIX seconds at which the request was sent.
-    at
-        Seconds on a monotonic clock when the answer was there.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    text: str
-    sent_at: float
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """The request or the body did not come through."""
-
-    error: DownloadError
-    at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Received:
-    """The body was received, whole and sound."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadAgain:
-    """The body came whole, but its reader needs it once more from the beginning; the server still has the file."""
-
-
-Reply: TypeAlias = Answer | Fault | Received | ReadAgain | None
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How the file came.
-
-    Attributes
-    ----------
-    requested_at
-        UNIX seconds at which the first request that the server accepted was sent.
-    waited
-        Whether the server said 202 before it gave the file.
-    """
-
-    requested_at: float
-    waited: bool
+MOST_PARTS = 64
+QUEUE_ROOM = 3  # jobs that the server queues for one application
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,41 +39,60 @@ class Patience:
     retries: int = 5
 
 
+class _TooFewPartsError(Exception):
+    """The server wants the export in more parts."""
+
+
 @dataclass(slots=True)
 class _Course:
     """What has happened so far in one conversation."""
 
-    header: str | None
+    cache_control: str | None
     patience: Patience
     began: float
     random: Callable[[], float]
+    header: str | None = None
+    queued: set[Part] = field(default_factory=set)
     failures: int = 0
     refusals: int = 0
     waited: bool = False
-    accepted_at: float | None = field(default=None)
+    accepted_at: float | None = None
+
+    def begin(self) -> None:
+        """Begin the export with another number of parts: other jobs, of which none is accepted yet."""
+        self.header = self.cache_control
+        self.accepted_at = None
+        self.waited = False
+        self.queued.clear()
 
     def accept(self, answer: Answer) -> None:
         # The header goes with the first request that the server accepts and never again: repeated, it would send the
         # job to the end of the queue. A request that failed or met a quota queued nothing, so there it stays.
         if self.accepted_at is None:
             self.accepted_at = answer.sent_at
+            self.waited = answer.status == ACCEPTED
         self.header = None
+
+    def receive(self, received: Received) -> None:
+        self.began = received.at
+        self.failures = self.refusals = 0
 
     def poll(self, answer: Answer) -> Pause:
         self.accept(answer)
-        self.waited = True
         self.failures = self.refusals = 0
         shortest, longest = self.patience.poll
         waited = answer.at - self.began
         pause = self._affordable(min(longest, max(shortest, waited / 10)), waited, self._timeout(waited))
-        return Pause(pause, f"preparing, waited {spoken(waited)}", waited, fraction(answer.text))
+        return Pause(pause, f"preparing, waited {spoken(waited)}", waited, fraction(answer.text), self.accepted_at)
 
     def hold(self, answer: Answer) -> Pause:
         self.refusals += 1
         waited = answer.at - self.began
-        asked = retry_after(answer.headers)
-        pause = self._backoff(self.refusals + 1) if asked is None else asked
         quota = refusal(answer)
+        told = retry_after(answer.headers, answer.sent_at)
+        if told is not None and told > self.patience.prepare_timeout - waited:
+            raise quota
+        pause = self._backoff(self.refusals + 1) if told is None else told
         return Pause(self._affordable(pause, waited, quota), f"HTTP {answer.status}: {quota}", waited)
 
     def retry(self, error: AppMetricaError, at: float) -> Pause:
@@ -167,15 +113,18 @@ class _Course:
     def _timeout(self, waited: float) -> PreparationTimeoutError:
         return PreparationTimeoutError(
             f"The server did not prepare the file within {spoken(waited)}. It goes on preparing: make the same call "
-            "again later, without refresh or max_age, and it picks the file up. "
+            "again later, and it resumes this job (with refresh=True it would begin a new one). "
             "Client(prepare_timeout=...) waits longer."
         )
 
 
+Conversation: TypeAlias = "Generator[Step, Reply, Delivery]"
+
+
 def conversation(
     cache_control: str | None, patience: Patience, *, began: float, random: Callable[[], float]
-) -> Generator[Step, Reply, Delivery]:
-    """Lead one export from the first request to the received file.
+) -> Conversation:
+    """Lead one export from the first request to the received file, in as many parts as the server wants.
 
     Parameters
     ----------
@@ -192,15 +141,63 @@ def conversation(
         The typed error of what ended the conversation.
     """
     course = _Course(cache_control, patience, began, random)
+    count = 1
     while True:
-        reply = yield Ask(course.header)
-        if isinstance(reply, Answer) and reply.status == 200:  # noqa: PLR2004 - HTTP's own number
+        course.begin()
+        try:
+            while not (yield from _all_parts(course, count)):
+                pass
+        except _TooFewPartsError as wanted:
+            count *= 2
+            if count > MOST_PARTS:
+                raise RequestRejectedError(
+                    f"The server finds the export too big even in {MOST_PARTS} parts: ask for fewer days or fields.",
+                    status=BAD_REQUEST,
+                ) from wanted
+        else:
+            break
+    assert course.accepted_at is not None  # noqa: S101 - a file was received
+    return Delivery(course.accepted_at, course.waited, count)
+
+
+def _all_parts(course: _Course, count: int) -> Generator[Step, Reply, bool]:
+    """Receive part after part; return False if the reader needs them all again."""
+    for number in range(count):
+        reply = yield from _one_part(course, Part(number, count))
+        if isinstance(reply, ReadAgain):
+            return False
+    return True
+
+
+def _one_part(course: _Course, part: Part) -> Generator[Step, Reply, Reply]:
+    while True:
+        reply = yield Ask(course.header, part)
+        if isinstance(reply, Answer) and reply.status == OK:
             course.accept(reply)
-            reply = yield Receive()
-        if isinstance(reply, Received) and course.accepted_at is not None:
-            return Delivery(course.accepted_at, course.waited)
-        if not isinstance(reply, ReadAgain):
-            yield _next_pause(course, reply)
+            reply = yield Receive(part)
+        if isinstance(reply, Received):
+            course.receive(reply)
+            return reply
+        if isinstance(reply, ReadAgain):
+            return reply
+        pause = _next_pause(course, reply)
+        if isinstance(reply, Answer) and reply.status == ACCEPTED:
+            yield from _queue_ahead(course, part)
+        yield pause
+
+
+def _queue_ahead(course: _Course, part: Part) -> Generator[Step, Reply, None]:
+    """Have the server queue the next parts behind the one that is waited for, as many as it has room for."""
+    course.queued.add(part)
+    for number in range(part.number + 1, min(part.number + QUEUE_ROOM, part.count)):
+        ahead = Part(number, part.count)
+        if ahead in course.queued:
+            continue
+        reply = yield Ask(None, ahead)
+        if not isinstance(reply, Answer) or is_quota(reply.status):
+            return
+        _refuse_too_few(reply)
+        course.queued.add(ahead)  # whatever else was answered is met again when it is this part's turn
 
 
 def _next_pause(course: _Course, reply: Reply) -> Pause:
@@ -208,7 +205,8 @@ def _next_pause(course: _Course, reply: Reply) -> Pause:
         return course.retry(reply.error, reply.at)
     if not isinstance(reply, Answer):
         raise TypeError(f"{reply!r} answers no step of the conversation")
-    if reply.status == 202:  # noqa: PLR2004 - HTTP's own number
+    _refuse_too_few(reply)
+    if reply.status == ACCEPTED:
         return course.poll(reply)
     if is_quota(reply.status):
         return course.hold(reply)
@@ -217,13 +215,23 @@ def _next_pause(course: _Course, reply: Reply) -> Pause:
     raise refusal(reply)
 
 
+def _refuse_too_few(answer: Answer) -> None:
+    if answer.status == BAD_REQUEST and "more parts" in answer.text.lower():
+        raise _TooFewPartsError
+
+
 def fraction(text: str) -> float | None:
     """Return the progress, from 0 to 1, that a 202 text speaks of."""
     found = re.search(r"Progress is (\d+(?:\.\d+)?)\s*%", text)
     return min(1.0, float(found[1]) / 100) if found else None
 
 
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the seconds of ``Retry-After``; a date or nonsense counts as absent."""
-    text = headers.get("retry-after", "")
-    return float(text) if text.isascii() and text.isdigit() else None
+def retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    """Return the seconds that ``Retry-After`` asks for, as a number or a date; nonsense counts as absent."""
+    text = headers.get("retry-after", "").strip()
+    if text.isascii() and text.isdigit():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
+    except ValueError:
+        return None

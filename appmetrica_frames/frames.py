@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from .export import Export, Order
+    from .export import Export
+    from .order import Order
     from .reading import Backend
     from .words import Words
 
@@ -120,7 +121,7 @@ def scan_appmetrica(resource: str, **words: Unpack[Words]) -> pl.LazyFrame:
     ... )
     >>> lazy.group_by("country_iso_code").len().collect()  # doctest: +SKIP
     """
-    return reading.to_lazy(obtain(order(resource, **words)))
+    return reading.to_lazy(obtain(order(resource, **words).lending()))
 
 
 @takes_words
@@ -192,7 +193,7 @@ def download_appmetrica(resource: str, **words: Unpack[Words]) -> list[Path]:
     ... )
     >>> duckdb.read_parquet([str(file) for file in files]).aggregate("count(*)")  # doctest: +SKIP
     """
-    return [obtain(order(resource, **words)).path]
+    return [obtain(order(resource, **words).lending()).path]
 
 
 @contextmanager

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 GROUP_ROWS = 131_072
@@ -22,13 +23,26 @@ def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch], *, a
 
     No more than one row group is held in memory.
     """
+    return _write(path, schema.with_metadata({METADATA_KEY: json.dumps(about).encode()}), batches)
+
+
+def join(parts: Sequence[Path], path: Path) -> int:
+    """Write the rows of several files of one schema into one, in their order, and return their number."""
+    return _write(path, pq.read_schema(parts[0]), chain.from_iterable(map(_batches, parts)))
+
+
+def _write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> int:
     rows = 0
-    described = schema.with_metadata({METADATA_KEY: json.dumps(about).encode()})
-    with pq.ParquetWriter(path, described, compression="zstd", compression_level=1) as writer:
+    with pq.ParquetWriter(path, schema, compression="zstd", compression_level=1) as writer:
         for group in _groups(batches):
             writer.write_table(group, row_group_size=GROUP_ROWS)
             rows += group.num_rows
     return rows
+
+
+def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+    with pq.ParquetFile(path) as file:
+        yield from file.iter_batches()
 
 
 def _groups(batches: Iterable[pa.RecordBatch]) -> Iterable[pa.Table]:

@@ -12,20 +12,28 @@ from .durations import spoken
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .standing import Standing
+
 
 class Watcher(Protocol):
     """Whom the package tells how far it is.
 
     Attributes
     ----------
+    looks
+        Whether anybody looks.
     tick
         Seconds after which it wants to be told again that a wait goes on.
     """
 
+    looks: bool
     tick: float
 
-    def preparing(self, waited: float, fraction: float | None) -> None:
-        """Show that the server prepares the file; `waited` in seconds, `fraction` from 0 to 1 where it is known."""
+    def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
+        """Show that the server prepares the file; `waited` in seconds, `fraction` from 0 to 1.
+
+        Where the server's queue could be asked, `standing` knows better than `fraction`.
+        """
 
     def downloading(self, size: int, total: int | None) -> None:
         """Show that so many bytes of the body have come, of so many if that is known."""
@@ -37,9 +45,10 @@ class Watcher(Protocol):
 class Silent:
     """Tells nobody."""
 
+    looks = False
     tick = math.inf
 
-    def preparing(self, waited: float, fraction: float | None) -> None:
+    def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
         pass
 
     def downloading(self, size: int, total: int | None) -> None:
@@ -52,6 +61,7 @@ class Silent:
 class Bars:
     """One line that shows the stage: preparing, then downloading."""
 
+    looks = True
     tick = 1.0
 
     def __init__(self, title: str) -> None:
@@ -59,13 +69,14 @@ class Bars:
         self._bar: Any = None
         self._stage = ""
 
-    def preparing(self, waited: float, fraction: float | None) -> None:
+    def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
         if self._enter("preparing"):
             self._bar = _tqdm()(total=100, bar_format="{desc} {bar} {postfix}", leave=False, file=sys.stderr)
-        self._bar.n = round(100 * (fraction or 0))
+        known = standing.fraction if standing else fraction
+        ahead = f", {standing.ahead} before it in the queue" if standing and standing.ahead else ""
+        self._bar.n = round(100 * (known or 0))
         self._bar.set_description_str(f"{self._title}: preparing", refresh=False)
-        said = f"{spoken(waited)}" + ("" if fraction is None else f", {fraction:.0%} prepared")
-        self._bar.set_postfix_str(said)
+        self._bar.set_postfix_str(spoken(waited) + ("" if known is None else f", {known:.0%} prepared") + ahead)
 
     def downloading(self, size: int, total: int | None) -> None:
         if self._enter("downloading") or size < self._bar.n:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 from . import catalog
 from .dates import Moment, date_range, no_dates
 from .errors import InvalidRequestError, did_you_mean
+from .steps import WHOLE, Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,9 +85,16 @@ class ExportRequest:
         return tuple(sorted({*self.fields, next(name for name in others if name in documented)}))
 
     @property
-    def query(self) -> tuple[tuple[str, str], ...]:
-        """The query string of the export, as pairs."""
-        return (*self.params, ("fields", ",".join(self.wire_fields)))
+    def title(self) -> str:
+        """What the export is called in logs and progress."""
+        return self.resource
+
+    def query(self, part: Part = WHOLE) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of the query string, for the whole export or a part of it."""
+        whole = (*self.params, ("fields", ",".join(self.wire_fields)))
+        if part.count == 1:
+            return whole
+        return (*whole, ("parts_count", str(part.count)), ("part_number", str(part.number)))
 
     @property
     def application_id(self) -> int:

@@ -2,12 +2,16 @@
 
 <directory>/v1/<resource>/<key>/entry.json             which file is current, and all that is known of it
 <directory>/v1/<resource>/<key>/<generation>.parquet   immutable once published
+<directory>/v1/<resource>/<key>/<generation>.lent      its path was given away, as late as this file was touched
+<directory>/v1/<resource>/<key>/pending.json           the server has accepted a job and the file is yet to come
 <directory>/v1/locks/<key>.lock                        held by the one process that fetches
 """
 
 from __future__ import annotations
 
+import json
 import os
+import time
 import uuid
 import warnings
 from contextlib import contextmanager, suppress
@@ -15,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from .durations import DAY
 from .entry import Entry, parsed
-from .errors import CacheWarning, InvalidRequestError
+from .errors import CacheWarning
+from .files import PRIVATE_FILE, TEMPORARY, checksum, create, flush, make_private, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -25,9 +30,8 @@ if TYPE_CHECKING:
 
 LAYOUT = "v1"
 RECORD = "entry.json"
-PRIVATE_DIRECTORY = 0o700
-PRIVATE_FILE = 0o600
-CHECKSUM_STEP = 1 << 20
+PENDING = "pending.json"
+MINUTES = 600.0
 
 
 class Store:
@@ -41,11 +45,15 @@ class Store:
         """Return where an export of that key lives."""
         return self.root / resource / key
 
+    def folders(self, resource: str = "*") -> Iterator[Path]:
+        """Yield every folder that an export lives in, or is to live in."""
+        yield from sorted(path for path in self.root.glob(f"{resource}/*") if path.is_dir())
+
     def records(self, resource: str = "*") -> Iterator[tuple[Path, Entry]]:
         """Yield every folder that holds a sound record, with the record; damaged ones are dropped with a warning."""
-        for path in sorted(self.root.glob(f"{resource}/*/{RECORD}")):
-            if entry := _record(path):
-                yield path.parent, entry
+        for folder in self.folders(resource):
+            if entry := _record(folder / RECORD):
+                yield folder, entry
 
     def candidates(self, request: ExportRequest, origin: str) -> list[tuple[Path, Entry]]:
         """Return what can serve a request, the youngest first: its own export, and supersets of its fields."""
@@ -63,8 +71,7 @@ class Store:
         """Hold the right to fetch an export; call `waiting` once if another process holds it."""
         from filelock import FileLock, Timeout
 
-        locks = self._private(self.root / "locks")
-        lock = FileLock(locks / f"{key}.lock", mode=PRIVATE_FILE)
+        lock = FileLock(self.made(self.root / "locks") / f"{key}.lock", mode=PRIVATE_FILE)
         try:
             lock.acquire(blocking=False)
         except Timeout:
@@ -78,15 +85,16 @@ class Store:
     @contextmanager
     def draft(self, resource: str, key: str) -> Iterator[Draft]:
         """Give a file to write to; it is gone afterwards unless it was published."""
-        folder = self._private(self.folder(resource, key))
-        draft = Draft(folder, uuid.uuid4().hex)
+        draft = Draft(self.made(self.folder(resource, key)))
         try:
             yield draft
         finally:
-            draft.path.unlink(missing_ok=True)
+            draft.discard()
 
-    def _private(self, folder: Path) -> Path:
-        for step in (*reversed(folder.relative_to(self.directory).parents), folder.relative_to(self.directory)):
+    def made(self, folder: Path) -> Path:
+        """Make a folder of the store, and those above it, for their owner alone."""
+        inside = folder.relative_to(self.directory)
+        for step in (*reversed(inside.parents), inside):
             make_private(self.directory / step)
         return folder
 
@@ -94,31 +102,38 @@ class Store:
 class Draft:
     """A Parquet file in the making, beside the place where it will stand."""
 
-    def __init__(self, folder: Path, generation: str) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.generation = generation
-        self.path = folder / f"{generation}.parquet.tmp"
-        os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE))
+        self.generation = uuid.uuid4().hex
+        self.path = self._file("parquet")
+
+    def part(self, number: int) -> Path:
+        """Return a file for one part of the export."""
+        return self._file(f"part{number}")
+
+    def discard(self) -> None:
+        """Remove everything that was not published."""
+        for path in self.folder.glob(f"{self.generation}.*{TEMPORARY}"):
+            path.unlink(missing_ok=True)
 
     def publish(self, **facts: Any) -> tuple[Path, Entry]:
         """Make the file current, in steps of which each leaves the old export or the new one, whole."""
-        _flush(self.path)
+        flush(self.path)
         size, check = self.path.stat().st_size, checksum(self.path)
         entry = Entry(generation=self.generation, size=size, checksum=check, **facts)
         final = parquet_path(self.folder, entry)
         self.path.replace(final)
-        _write_whole(self.folder / RECORD, entry.serialised())
-        _flush(self.folder)
-        self._sweep(entry.stored_at)
+        write_whole(self.folder / RECORD, entry.serialised())
+        flush(self.folder)
+        forget_pending(self.folder)
+        sweep(self.folder, entry, time.time())
         return final, entry
 
-    def _sweep(self, now: float) -> None:
-        # A pending LazyFrame may still read the generation before this one: give it a day.
-        for old in self.folder.glob("*.parquet"):
-            if old.stem != self.generation:
-                with suppress(OSError):
-                    if old.stat().st_mtime < now - DAY:
-                        old.unlink()
+    def _file(self, ending: str) -> Path:
+        path = self.folder / f"{self.generation}.{ending}{TEMPORARY}"
+        if not path.exists():
+            os.close(create(path))
+        return path
 
 
 def parquet_path(folder: Path, entry: Entry) -> Path:
@@ -147,32 +162,66 @@ def drop(folder: Path, entry: Entry) -> None:
         parquet_path(folder, entry).unlink()
 
 
-def checksum(path: Path) -> int:
-    """Return the CRC-32 of a file."""
-    from isal import isal_zlib
+def use(folder: Path, entry: Entry, *, lend: bool) -> None:
+    """Note that an export was used just now, and whether its path was given away for later."""
+    path = parquet_path(folder, entry)
+    with suppress(OSError):  # a store that cannot be written to can still be read
+        os.utime(path)
+        if lend:
+            lent = path.with_suffix(".lent")
+            if not lent.exists():
+                os.close(create(lent))
+            os.utime(lent)
 
-    value = 0
-    with path.open("rb") as file:
-        while piece := file.read(CHECKSUM_STEP):
-            value = isal_zlib.crc32(piece, value)
-    return int(value)
 
-
-def make_private(folder: Path) -> None:
-    """Make a directory that only its owner enters, whatever the umask."""
+def used_at(parquet: Path) -> float:
+    """Return when a Parquet file was last used, in UNIX seconds."""
     try:
-        folder.mkdir(mode=PRIVATE_DIRECTORY, parents=True, exist_ok=True)
-    except (FileExistsError, NotADirectoryError) as error:
-        raise InvalidRequestError(
-            f"The store cannot live in {folder}: there is a file in the way. "
-            "Name another directory with Client(cache_dir=...) or APPMETRICA_CACHE_DIR."
-        ) from error
+        return parquet.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def is_held(parquet: Path, now: float) -> bool:
+    """Tell whether somebody may still read a Parquet file by its path.
+
+    A path that was given away holds for a day. A path that was not is opened at once, within minutes of its last use.
+    """
+    return used_at(parquet.with_suffix(".lent")) > now - DAY or used_at(parquet) > now - MINUTES
+
+
+def sweep(folder: Path, current: Entry, now: float) -> None:
+    """Remove the generations before the current one that nobody holds any more."""
+    for path in [*folder.glob("*.parquet"), *folder.glob("*.lent")]:
+        if path.stem != current.generation and not is_held(path.with_suffix(".parquet"), now):
+            with suppress(OSError):  # Windows keeps what is open
+                path.unlink()
+
+
+def note_pending(folder: Path, requested_at: float) -> None:
+    """Leave a mark that the server prepares this export, since a request at that instant in UNIX seconds."""
+    with suppress(OSError):  # without the mark, an interrupted wait begins anew
+        write_whole(folder / PENDING, json.dumps({"requested_at": requested_at}).encode())
+
+
+def pending(folder: Path) -> float | None:
+    """Return the instant of the request that the mark speaks of, if there is one that can be read."""
+    try:
+        return float(json.loads((folder / PENDING).read_bytes())["requested_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def forget_pending(folder: Path) -> None:
+    """Remove the mark."""
+    with suppress(OSError):
+        (folder / PENDING).unlink()
 
 
 def _record(path: Path) -> Entry | None:
     try:
         return parsed(path.read_bytes())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
         warnings.warn(
@@ -181,26 +230,3 @@ def _record(path: Path) -> Entry | None:
         with suppress(OSError):
             path.unlink()
         return None
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with os.fdopen(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, PRIVATE_FILE), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    # Windows cannot open a directory; there the rename alone has to do.
-    if os.name == "nt" and path.is_dir():
-        return
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

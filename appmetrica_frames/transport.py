@@ -5,26 +5,64 @@ from __future__ import annotations
 import logging
 import random
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import httpx
 
 from .config import is_loopback
 from .errors import DownloadError
-from .flow import Answer, Ask, Delivery, Fault, Patience, Pause, ReadAgain, Receive, Received, conversation
+from .flow import Patience, conversation
+from .steps import Answer, Ask, Delivery, Fault, Part, Pause, ReadAgain, Receive, Received
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator
+    from collections.abc import Iterable, Iterator
 
     from .clock import Clock
     from .config import Secret
-    from .flow import Reply, Step
+    from .flow import Conversation
     from .progress import Watcher
-    from .request import ExportRequest
+    from .standing import Standing
+    from .steps import Reply
 
 log = logging.getLogger("appmetrica_frames")
 
 LONGEST_ERROR_TEXT = 64 << 10
+SLOWEST = 256  # bytes a second below which a server is taken for one that trickles
+
+
+class Call(Protocol):
+    """A GET: an export, or a question to the Management API."""
+
+    @property
+    def title(self) -> str:
+        """What it is called in logs."""
+
+    @property
+    def path(self) -> str:
+        """The path that it goes to."""
+
+    def query(self, part: Part) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of its query string, for a part of what it asks."""
+
+
+class Receiver(Protocol):
+    """Who takes the bodies of 200s."""
+
+    def __call__(self, body: Body, part: Part) -> bool:
+        """Take a body; return False if the export has to come again from part 0.
+
+        Raises
+        ------
+        DownloadError
+            If the body is not whole: the flow asks for it again. Any other error ends the conversation.
+        """
+
+
+class Paused(Protocol):
+    """Who is told of each pause, and may know better how far the job is."""
+
+    def __call__(self, pause: Pause) -> Standing | None:
+        """Return how far the job is, where that can be known."""
 
 
 class Body:
@@ -36,19 +74,19 @@ class Body:
         Whether HTTP itself tells a whole body from a cut one (Content-Length or chunks).
     """
 
-    def __init__(self, response: httpx.Response, watcher: Watcher) -> None:
+    def __init__(self, response: httpx.Response, chunks: Iterable[bytes], watcher: Watcher) -> None:
         headers = response.headers
         length = headers.get("content-length", "")
         self.framed = bool(length) or headers.get("transfer-encoding", "").lower() == "chunked"
         self.total = int(length) if length.isdigit() else None
         self.encoding = headers.get("content-encoding", "identity").strip().lower()
-        self._response = response
+        self._chunks = chunks
         self._watcher = watcher
 
     def __iter__(self) -> Iterator[bytes]:
         size = 0
         with _as_download_error("while the file was downloading"):
-            for chunk in self._response.iter_raw():
+            for chunk in self._chunks:
                 size += len(chunk)
                 self._watcher.downloading(size, self.total)
                 yield chunk
@@ -57,9 +95,11 @@ class Body:
 class Link:
     """A connection to one origin that carries the token there and nowhere else."""
 
-    def __init__(self, origin: str, token: Secret, *, network_timeout: float) -> None:
+    def __init__(self, origin: str, token: Secret, *, network_timeout: float, clock: Clock) -> None:
         url = httpx.URL(origin)
         self._token = token
+        self._clock = clock
+        self._network_timeout = network_timeout
         self._client = httpx.Client(
             base_url=url,
             headers={"Authorization": f"OAuth {token.reveal()}", "Accept-Encoding": "gzip"},
@@ -74,40 +114,54 @@ class Link:
     def __exit__(self, *_: object) -> None:
         self._client.close()
 
-    def get(self, request: ExportRequest, cache_control: str | None) -> httpx.Response:
-        """Return the answer to a request; its body is unread."""
+    def get(self, call: Call, part: Part, cache_control: str | None) -> httpx.Response:
+        """Return the answer to a call; its body is unread."""
         headers = {} if cache_control is None else {"Cache-Control": cache_control}
-        asked = self._client.build_request("GET", request.path, params=list(request.query), headers=headers)
+        asked = self._client.build_request("GET", call.path, params=list(call.query(part)), headers=headers)
         return self._client.send(asked, stream=True)
 
-    def error_text(self, response: httpx.Response) -> str:
+    def text(self, response: httpx.Response) -> str:
         """Return the beginning of a body that is not the file, without the token should a server echo it."""
         text = b""
-        for piece in response.iter_bytes():
+        for piece in self.paced(response.iter_bytes()):
             text += piece
             if len(text) >= LONGEST_ERROR_TEXT:
                 break
         return text[:LONGEST_ERROR_TEXT].decode("utf-8", "replace").replace(self._token.reveal(), "***")
 
+    def paced(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield chunks; give up on a server that keeps a connection alive with next to nothing.
+
+        Only the time that the server takes counts, not what happens to the chunks.
+        """
+        source, size, spent = iter(chunks), 0, 0.0
+        while True:
+            began = self._clock.monotonic()
+            chunk = next(source, None)
+            if chunk is None:
+                return
+            size, spent = size + len(chunk), spent + self._clock.monotonic() - began
+            if spent > self._network_timeout:
+                if size < SLOWEST * spent:
+                    raise DownloadError(f"The server trickles: {size} bytes in {spent:.0f} s. Try again later.")
+                size, spent = 0, 0.0
+            yield chunk
+
 
 def fetch(
-    request: ExportRequest,
+    call: Call,
     cache_control: str | None,
-    receive: Callable[[Body], bool],
+    receive: Receiver,
     *,
     link: Link,
     patience: Patience,
     clock: Clock,
     watcher: Watcher,
+    paused: Paused | None = None,
 ) -> Delivery:
-    """Lead the conversation over a link.
-
-    `receive` is given the body of each 200. It returns whether it is done, or has to be given the body once more; it
-    raises `DownloadError` for a body that is not whole, which is then downloaded again. Any other error of it ends
-    the conversation.
-    """
+    """Lead the conversation over a link, from the first request to the last byte received."""
     steps = conversation(cache_control, patience, began=clock.monotonic(), random=random.random)
-    driver = _Driver(request, receive, link, clock, watcher)
+    driver = _Driver(call, receive, link, clock, watcher=watcher, paused=paused)
     reply: Reply = None
     try:
         while True:
@@ -123,21 +177,17 @@ class _Driver:
     """Takes the flow's steps: the one place where they have an effect."""
 
     def __init__(
-        self,
-        request: ExportRequest,
-        receive: Callable[[Body], bool],
-        link: Link,
-        clock: Clock,
-        watcher: Watcher,
+        self, call: Call, receive: Receiver, link: Link, clock: Clock, *, watcher: Watcher, paused: Paused | None
     ) -> None:
-        self._request = request
+        self._call = call
         self._receive = receive
         self._link = link
         self._clock = clock
         self._watcher = watcher
+        self._paused = paused
         self._response: httpx.Response | None = None
 
-    def take(self, steps: Generator[Step, Reply, Delivery], reply: Reply) -> Reply:
+    def take(self, steps: Conversation, reply: Reply) -> Reply:
         step = steps.send(reply)
         if isinstance(step, Pause):
             self._pause(step)
@@ -158,25 +208,27 @@ class _Driver:
         self.hang_up()
         sent_at = self._clock.now()
         with _as_download_error("before it answered"):
-            self._response = response = self._link.get(self._request, step.cache_control)
-            text = "" if response.status_code == httpx.codes.OK else self._link.error_text(response)
+            self._response = response = self._link.get(self._call, step.part, step.cache_control)
+            text = "" if response.status_code == httpx.codes.OK else self._link.text(response)
+        log.debug("%s %s: HTTP %s", self._call.title, step.part, response.status_code)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        log.debug("%s answered %s", self._request.resource, response.status_code)
         return Answer(response.status_code, headers, text, sent_at, self._clock.monotonic())
 
-    def _take_body(self, _: Receive) -> Received | ReadAgain:
+    def _take_body(self, step: Receive) -> Received | ReadAgain:
         if self._response is None:
             raise TypeError("there is no answer whose body could be received")
-        done = self._receive(Body(self._response, self._watcher))
+        body = Body(self._response, self._link.paced(self._response.iter_raw()), self._watcher)
+        done = self._receive(body, step.part)
         self.hang_up()
-        return Received() if done else ReadAgain()
+        return Received(self._clock.monotonic()) if done else ReadAgain()
 
     def _pause(self, pause: Pause) -> None:
         self.hang_up()
-        log.info("%s: %s; next question in %.1f s", self._request.resource, pause.reason, pause.seconds)
+        log.info("%s: %s; next question in %.1f s", self._call.title, pause.reason, pause.seconds)
+        standing = self._paused(pause) if self._paused else None
         left, waited = pause.seconds, pause.waited
         while left > 0:
-            self._watcher.preparing(waited, pause.fraction)
+            self._watcher.preparing(waited, pause.fraction, standing)
             tick = min(self._watcher.tick, left)
             self._clock.sleep(tick)
             left, waited = left - tick, waited + tick
@@ -188,4 +240,4 @@ def _as_download_error(when: str) -> Iterator[None]:
         yield
     except httpx.HTTPError as error:
         text = str(error) or type(error).__name__
-        raise DownloadError(f"The connection to the server broke {when}: {text}") from error
+        raise DownloadError(f"The connection to the server broke {when}: {text}. Try again later.") from error

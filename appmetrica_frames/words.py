@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, cast
 
 from .client import Client
 from .errors import InvalidRequestError, did_you_mean
-from .export import Order
 from .freshness import wish
+from .order import Order
 from .request import DateDimension, FilterValue, export_request
 
 if TYPE_CHECKING:

@@ -17,21 +17,18 @@ from appmetrica_frames import (
     RequestRejectedError,
     ServerError,
 )
-from appmetrica_frames.flow import (
+from appmetrica_frames.flow import Patience, conversation, fraction, retry_after
+from appmetrica_frames.steps import (
     Answer,
     Ask,
     Delivery,
     Fault,
-    Patience,
     Pause,
     ReadAgain,
     Receive,
     Received,
     Reply,
     Step,
-    conversation,
-    fraction,
-    retry_after,
 )
 
 Server: TypeAlias = Callable[["Stage", Step], Reply]
@@ -81,7 +78,7 @@ def ready_after(seconds: float) -> Server:
 
     def server(stage: Stage, step: Step) -> Reply:
         if isinstance(step, Receive):
-            return Received()
+            return Received(stage.now)
         return stage.answer(200) if stage.now >= seconds else stage.answer(202, "Wait for result")
 
     return server
@@ -119,13 +116,13 @@ def test_the_header_goes_with_the_first_request_only(header: str | None) -> None
 
 def test_a_file_that_is_there_at_once_is_one_request() -> None:
     stage = Stage(ready_after(0), "max-age=60")
-    assert stage.play() == Delivery(requested_at=1000.0, waited=False)
+    assert stage.play() == Delivery(requested_at=1000.0, waited=False, parts=1)
     assert stage.asked == [(0.0, "max-age=60")]
     assert stage.pauses == []
 
 
 def test_delivery_is_dated_by_the_first_request() -> None:
-    assert Stage(ready_after(500)).play() == Delivery(requested_at=1000.0, waited=True)
+    assert Stage(ready_after(500)).play() == Delivery(requested_at=1000.0, waited=True, parts=1)
 
 
 def test_the_wait_is_a_tenth_of_the_time_waited_between_two_and_thirty_seconds() -> None:
@@ -163,13 +160,13 @@ def test_a_file_ready_at_the_deadline_is_taken() -> None:
 
 def test_202_is_waiting_whatever_its_text() -> None:
     moved = "Your query is moved to the end of the queue due to provided Cache-Control restriction."
-    stage = Stage(script((202, moved), (202, "Progress is 35%"), (202, ""), 200, Received()))
+    stage = Stage(script((202, moved), (202, "Progress is 35%"), (202, ""), 200, Received(0.0)))
     stage.play()
     assert [pause.fraction for pause in stage.pauses] == [None, 0.35, None]
 
 
 def test_a_broken_download_starts_again_from_the_file_without_the_header() -> None:
-    stage = Stage(script(200, Fault(BROKEN, 0.0), 200, Received()), "no-cache")
+    stage = Stage(script(200, Fault(BROKEN, 0.0), 200, Received(0.0)), "no-cache")
     assert stage.play().waited is False
     assert [said for _, said in stage.asked] == ["no-cache", None]
 
@@ -185,7 +182,7 @@ def test_a_download_that_always_breaks_ends_in_its_error() -> None:
 
 
 def test_the_file_is_asked_for_again_at_once_when_its_reader_needs_it_again() -> None:
-    stage = Stage(script(200, ReadAgain(), 200, Received()), "no-cache")
+    stage = Stage(script(200, ReadAgain(), 200, Received(0.0)), "no-cache")
     stage.play()
     assert stage.pauses == []
     assert [said for _, said in stage.asked] == ["no-cache", None]
@@ -194,7 +191,7 @@ def test_the_file_is_asked_for_again_at_once_when_its_reader_needs_it_again() ->
 @pytest.mark.parametrize("trouble", [500, 502, 503, 504, 429, 420, Fault(BROKEN, 0.0)])
 def test_the_header_is_kept_until_the_server_accepts_the_request(trouble: object) -> None:
     """A request that failed queued nothing: without the header, the next would be given an old file."""
-    stage = Stage(script(trouble, 202, 200, Received()), "no-cache")
+    stage = Stage(script(trouble, 202, 200, Received(0.0)), "no-cache")
     delivery = stage.play()
     assert [said for _, said in stage.asked] == ["no-cache", "no-cache", None]
     assert delivery.requested_at > 1000.0
@@ -212,7 +209,7 @@ def test_server_faults_back_off_and_end_typed(status: int) -> None:
 def test_faults_that_pass_are_forgiven() -> None:
     """Five tries in a row are allowed, however many there were before."""
     rounds = [reply for _ in range(10) for reply in (503, Fault(BROKEN, 0.0), 202)]
-    Stage(script(*rounds, 200, Received())).play()
+    Stage(script(*rounds, 200, Received(0.0))).play()
 
 
 def test_network_faults_end_in_the_fault_itself() -> None:
@@ -222,14 +219,14 @@ def test_network_faults_end_in_the_fault_itself() -> None:
 
 
 def test_a_quota_waits_as_long_as_told() -> None:
-    stage = Stage(script({"status": 429, "retry_after": "17"}, 202, 200, Received()))
+    stage = Stage(script({"status": 429, "retry_after": "17"}, 202, 200, Received(0.0)))
     stage.play()
     assert stage.pauses[0].seconds == 17
 
 
 @pytest.mark.parametrize("status", [429, 420])
 def test_a_quota_without_a_word_backs_off_to_a_minute(status: int) -> None:
-    stage = Stage(script(*[status] * 10, 200, Received()))
+    stage = Stage(script(*[status] * 10, 200, Received(0.0)))
     stage.play()
     assert [pause.seconds for pause in stage.pauses] == [2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
 
@@ -270,4 +267,4 @@ def test_progress_text(text: str, expected: float | None) -> None:
 
 @pytest.mark.parametrize(("text", "expected"), [("3", 3.0), ("", None), ("soon", None), ("-1", None)])
 def test_retry_after(text: str, expected: float | None) -> None:
-    assert retry_after({"retry-after": text}) == expected
+    assert retry_after({"retry-after": text}, 0.0) == expected

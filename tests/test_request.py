@@ -138,7 +138,7 @@ def test_wire_form() -> None:
         fields=["event_name", "mcc"], filters={"event_name": "покупка"}, limit=10, skip_unavailable_shards=True
     )
     assert request.path == "/logs/v1/export/events.csv"
-    assert request.query == (
+    assert request.query() == (
         ("application_id", "1"),
         ("date_dimension", "default"),
         ("date_since", "2024-07-01 00:00:00"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames.emulator import Emulator, MovableClock
+from appmetrica_frames.emulator import Emulator, Exchange, MovableClock
 from appmetrica_frames.export import obtain
 from appmetrica_frames.words import order
 
@@ -66,12 +66,16 @@ class Visitor:
         return obtain(order("installations", **asked), clock=SharedClock(self.server))
 
     @property
+    def exports(self) -> list[Exchange]:
+        return [exchange for exchange in self.server.exchanges if exchange.path.startswith("/logs/v1/export/")]
+
+    @property
     def statuses(self) -> list[int]:
-        return [exchange.status for exchange in self.server.exchanges]
+        return [exchange.status for exchange in self.exports]
 
     @property
     def cache_controls(self) -> list[str | None]:
-        return [exchange.headers.get("cache-control") for exchange in self.server.exchanges]
+        return [exchange.headers.get("cache-control") for exchange in self.exports]
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ def test_202_means_that_the_request_is_queued_and_the_file_prepared(visitor: Vis
     visitor.read()
     assert visitor.statuses[-1] == 200
     assert set(visitor.statuses[:-1]) == {202}
-    assert visitor.server.exchanges[0].text == "Wait for result"
+    assert visitor.exports[0].text == "Wait for result"
 
 
 def test_an_error_brings_its_status_and_its_description(visitor: Visitor) -> None:
@@ -112,20 +116,20 @@ def test_requests_in_the_queue_are_processed_one_after_another(visitor: Visitor)
 def test_all_requests_of_an_export_are_identical(visitor: Visitor) -> None:
     """All identical requests return 202; the request to download is identical to the request to prepare."""
     visitor.read()
-    assert len({(exchange.method, exchange.path, exchange.query) for exchange in visitor.server.exchanges}) == 1
-    assert len(visitor.server.exchanges) > 10
+    assert len({(exchange.method, exchange.path, exchange.query) for exchange in visitor.exports}) == 1
+    assert len(visitor.exports) > 10
     assert visitor.server.preparations == 1
 
 
 def test_the_token_stands_in_the_oauth_header(visitor: Visitor) -> None:
     visitor.read()
-    assert {e.headers["authorization"] for e in visitor.server.exchanges} == {f"OAuth {visitor.server.token}"}
-    assert all("token" not in name for e in visitor.server.exchanges for name, _ in e.query)
+    assert {e.headers["authorization"] for e in visitor.exports} == {f"OAuth {visitor.server.token}"}
+    assert all("token" not in name for e in visitor.exports for name, _ in e.query)
 
 
 def test_compressed_data_is_asked_for(visitor: Visitor) -> None:
     visitor.read()
-    assert {e.headers["accept-encoding"] for e in visitor.server.exchanges} == {"gzip"}
+    assert {e.headers["accept-encoding"] for e in visitor.exports} == {"gzip"}
 
 
 def test_the_ready_file_is_noticed_within_a_tenth_of_its_preparation(visitor: Visitor) -> None:
@@ -152,12 +156,12 @@ def test_after_24_hours_a_new_file_is_prepared(visitor: Visitor) -> None:
 def test_the_store_keeps_the_same_24_hours(visitor: Visitor) -> None:
     visitor.read()
     visitor.server.clock.advance(DAY - PREPARATION * 1.1 - 1)
-    asked = len(visitor.server.exchanges)
+    asked = len(visitor.exports)
     visitor.read(fresh_store=False)
-    assert len(visitor.server.exchanges) == asked
+    assert len(visitor.exports) == asked
     visitor.server.clock.advance(PREPARATION * 1.1 + 2)
     visitor.read(fresh_store=False)
-    assert len(visitor.server.exchanges) > asked
+    assert len(visitor.exports) > asked
 
 
 def test_no_cache_generates_a_new_file(visitor: Visitor) -> None:
@@ -181,7 +185,7 @@ def test_max_age_takes_a_file_that_is_young_enough(aged: float, preparations: in
 def test_no_header_takes_the_last_file(visitor: Visitor) -> None:
     visitor.read()
     visitor.read(refresh=True)
-    asked = len(visitor.server.exchanges)
+    asked = len(visitor.exports)
     visitor.read()
     assert visitor.statuses[asked:] == [200]
     assert visitor.server.preparations == 2
@@ -193,7 +197,7 @@ def test_a_file_of_unknown_age_is_asked_for_again_but_not_prepared_again(visitor
     visitor.server.clock.advance(HOUR)
     visitor.read()
     visitor.server.clock.advance(1)
-    asked = len(visitor.server.exchanges)
+    asked = len(visitor.exports)
     visitor.read(fresh_store=False)
     assert visitor.statuses[asked:] == [200]
     assert visitor.server.preparations == 1
@@ -202,13 +206,13 @@ def test_a_file_of_unknown_age_is_asked_for_again_but_not_prepared_again(visitor
 def test_a_repeated_header_would_starve_and_is_never_sent(visitor: Visitor) -> None:
     """The emulator punishes the repetition; the package asks so once, with builds longer than max_age, too."""
     for words in ({"refresh": True}, {"max_age": PREPARATION / 10}, {"max_age": 0}):
-        asked = len(visitor.server.exchanges)
+        asked = len(visitor.exports)
         began = visitor.server.clock.now()
         visitor.read(**words)
         said = visitor.cache_controls[asked:]
         assert said[0] is not None
         assert set(said[1:]) == {None}
-        assert all("moved to the end" not in e.text for e in visitor.server.exchanges)
+        assert all("moved to the end" not in e.text for e in visitor.exports)
         assert visitor.server.clock.now() - began <= 1.1 * PREPARATION
         visitor.server.clock.advance(DAY)
     assert visitor.server.preparations == 3

@@ -11,8 +11,9 @@ import pytest
 
 from appmetrica_frames import Cache, CacheWarning, InvalidRequestError
 from appmetrica_frames.entry import Entry, parsed
+from appmetrica_frames.files import checksum
 from appmetrica_frames.request import ExportRequest, export_request
-from appmetrica_frames.store import RECORD, Store, checksum, drop, is_sound, parquet_path
+from appmetrica_frames.store import RECORD, Store, drop, is_sound, parquet_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

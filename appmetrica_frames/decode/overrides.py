@@ -10,7 +10,7 @@ import pyarrow as pa
 from appmetrica_frames.errors import InvalidRequestError
 
 
-def arrow_override(name: str, chosen: Any) -> pa.DataType:  # noqa: ANN401 - a type of either library
+def arrow_override(name: str, chosen: Any) -> pa.DataType:
     """Return the Arrow type for a Polars data type, an Arrow data type, or the name of an Arrow type."""
     try:
         return _narrow(_arrow(chosen))
@@ -20,11 +20,12 @@ def arrow_override(name: str, chosen: Any) -> pa.DataType:  # noqa: ANN401 - a t
         ) from error
 
 
-def _arrow(chosen: Any) -> pa.DataType:  # noqa: ANN401 - see above
+def _arrow(chosen: Any) -> pa.DataType:
     if isinstance(chosen, pa.DataType):
         return chosen
     if isinstance(chosen, str):
-        return pa.type_for_alias(chosen)
+        named: pa.DataType = pa.type_for_alias(chosen)  # type: ignore[call-overload]
+        return named
     polars = sys.modules.get("polars")  # whoever has a Polars type has imported Polars
     if polars is None:
         raise TypeError(f"{chosen!r} is no data type")
@@ -37,5 +38,6 @@ def _narrow(type_: pa.DataType) -> pa.DataType:
     if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
         return pa.string()
     if pa.types.is_dictionary(type_):
-        return pa.dictionary(pa.int32(), _narrow(type_.value_type))
+        encoded: pa.DataType = pa.dictionary(pa.int32(), _narrow(type_.value_type))  # type: ignore[call-overload]
+        return encoded
     return type_

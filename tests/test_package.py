@@ -1,0 +1,130 @@
+"""The package as it presents itself: names, help, examples, and what importing it costs."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import inspect
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+import pytest
+
+import appmetrica_frames as af
+from appmetrica_frames import words
+
+if TYPE_CHECKING:
+    from appmetrica_frames.emulator import Emulator
+
+PACKAGE = Path(af.__file__).parent
+WAYS = [af.read_appmetrica, af.scan_appmetrica, af.iter_appmetrica, af.download_appmetrica]
+HEAVY = {"polars", "pandas", "httpx", "pyarrow"}
+
+
+def imported_by(code: str) -> set[str]:
+    printed = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"], check=True, capture_output=True, text=True
+    )
+    return set(printed.stdout.split())
+
+
+def test_importing_the_package_loads_no_heavy_library() -> None:
+    assert imported_by("import appmetrica_frames as af; af.Client('x'); af.Cache('y').ls()") & HEAVY == set()
+
+
+@pytest.mark.parametrize(
+    ("backend", "idle"), [("polars", {"pandas", "httpx"}), ("pyarrow", {"pandas", "polars", "httpx"})]
+)
+def test_a_read_from_the_store_loads_what_it_returns_and_no_more(
+    backend: str, idle: set[str], server: Emulator, client: af.Client
+) -> None:
+    asked: dict[str, Any] = {"application_id": server.application_id, "fields": ["token", "city"]}
+    af.read_appmetrica("push_tokens", client=client, **asked)
+    code = (
+        "import appmetrica_frames as af;"
+        f"af.read_appmetrica('push_tokens', client=af.Client(base_url={server.base_url!r}), backend={backend!r}, **{asked})"
+    )
+    assert imported_by(code) & idle == set()
+
+
+def test_all_names_what_is_public() -> None:
+    public = {
+        name
+        for name, value in vars(af).items()
+        if not name.startswith("_") and not inspect.ismodule(value) and name != "annotations"
+    }
+    assert set(af.__all__) == public | {"__version__"}
+    assert af.__all__ == sorted(af.__all__)
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+def test_every_way_has_the_shared_words_in_its_signature_and_its_help(way: Any) -> None:
+    shared = inspect.signature(words.order).parameters
+    own = inspect.signature(way).parameters
+    assert {name: own[name].default for name in shared} == {name: word.default for name, word in shared.items()}
+    assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own.values())
+    assert [name for name, p in own.items() if p.kind is not p.KEYWORD_ONLY] == ["resource"]
+    documented = inspect.getdoc(way) or ""
+    for name in own:
+        assert f"{name}" in documented.split("Returns\n")[0]
+    assert "{words}" not in documented
+
+
+def test_type_checkers_see_the_words_that_are_there() -> None:
+    assert list(words.Words.__annotations__) == list(inspect.signature(words.order).parameters)[1:]
+
+
+@pytest.mark.parametrize("name", [name for name in af.__all__ if callable(getattr(af, name))])
+def test_public_docstrings_say_what_goes_in_and_comes_out(name: str) -> None:
+    public = getattr(af, name)
+    documented = inspect.getdoc(public) or ""
+    assert documented.splitlines()[0].endswith(".")
+    if inspect.isfunction(public):
+        for section in ("Returns", "Examples"):
+            assert f"\n{section}\n{'-' * len(section)}\n" in documented
+
+
+@pytest.mark.parametrize("module", ["frames", "cache", "client", "catalog_frames"])
+def test_examples_run(module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+    outcome = doctest.testmod(import_module(f"appmetrica_frames.{module}"), optionflags=flags)
+    assert outcome.failed == 0
+
+
+def test_httpx_stays_in_its_room() -> None:
+    """Only the transport speaks HTTP."""
+    rooms = [path for path in PACKAGE.glob("*.py") if "httpx" in _imports(path)]
+    rooms += [path for path in PACKAGE.glob("decode/*.py") if "httpx" in _imports(path)]
+    assert rooms == [PACKAGE / "transport.py"]
+
+
+def test_the_flow_has_no_clock_and_no_socket() -> None:
+    assert _imports(PACKAGE / "flow.py") & {"time", "socket", "httpx", "random", "datetime"} == set()
+
+
+def _imports(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text("utf-8"))
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_field_types_of_the_catalogue() -> None:
+    """The ids of which half would not fit a signed column, and the fields whose documented type misleads."""
+    types = {field.name: field.type for kind in af.catalog.resources().values() for field in kind.fields.values()}
+    assert {types[name] for name in ("appmetrica_device_id", "tracking_id", "crash_id", "session_id")} == {"uint64"}
+    assert types["ecom_product_sku"] == types["error_id"] == types["is_revenue_verified"] == "string"
+    assert types["revenue_price"] == types["ecom_cart_item_quantity"] == "float64"
+    assert {kind for name, kind in types.items() if name.endswith("_timestamp")} == {"unix_time"}
+    assert {kind for name, kind in types.items() if name.endswith("_datetime")} == {"datetime"}
+    assert len(af.resources()) == 14
+    assert af.resources().filter(deprecated=True)["resource"].to_list() == ["profiles"]
+    assert get_type_hints(af.catalog.Field)["name"] is str
