@@ -15,7 +15,7 @@ from .durations import spoken
 from .errors import NotCachedError, SchemaError, SchemaWarning
 from .freshness import judge
 from .progress import watching
-from .store import Store, drop, is_sound, parquet_path
+from .store import Store, drop, is_sound, parquet_path, use
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +44,7 @@ def obtain(order: Order, *, clock: Clock | None = None) -> Export:
     store = Store(order.client.directory())
     with watching(order.request.resource, wanted=order.client.progress) as watcher:
         found = _look_up(order, store, clock, watcher) or _fetched(order, store, clock, watcher)
+    use(found.path.parent, found.entry, lend=order.lend)
     _speak_of_text(found, strict=order.strict)
     return found
 

@@ -45,7 +45,8 @@ def test_a_read_from_the_store_loads_what_it_returns_and_no_more(
     af.read_appmetrica("push_tokens", client=client, **asked)
     code = (
         "import appmetrica_frames as af;"
-        f"af.read_appmetrica('push_tokens', client=af.Client(base_url={server.base_url!r}), backend={backend!r}, **{asked})"
+        f"client = af.Client(base_url={server.base_url!r});"
+        f"af.read_appmetrica('push_tokens', client=client, backend={backend!r}, **{asked})"
     )
     assert imported_by(code) & idle == set()
 
