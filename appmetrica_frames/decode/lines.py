@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LEAD = re.compile(rb'\{[ \t\n\r]*("(?:[^"\\]|\\.)*")')
 _SPACE = b" \t\n\r"
 _BARE = rb"(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false)(?=[ \t\n\r,}])"
-_PARTS = 2  # pyarrow parses them on as many cores
+_PARTS = 4  # pyarrow parses them on all cores
 _PART_LIMIT = 1 << 16
 
 

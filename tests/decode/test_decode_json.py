@@ -165,7 +165,9 @@ def test_a_cell_fits_or_not_as_it_does_in_csv(
     written = as_csv([[cell] for cell in cells], ["a,b"])
     for size in (1, 1 << 20):
         in_csv = outcome(read_csv([written], asked, block_size=size), asked)
-        assert outcome(read_json([body(*records)], asked, block_size=size), asked) == in_csv
+        found = outcome(read_json([body(*records)], asked, block_size=size), asked)
+        # Which of several misfits is met first depends on where blocks end.
+        assert found == in_csv or (len(cells) > 1 and "fits" not in {found[0], in_csv[0]})
 
 
 def spelling(cell: str, *, quoted: bool) -> bytes:
