@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import warnings
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,20 +13,35 @@ from typing import TYPE_CHECKING
 
 from .clock import SystemClock
 from .durations import spoken
-from .errors import NotCachedError, SchemaError, SchemaWarning
-from .freshness import judge
+from .errors import (
+    AppMetricaError,
+    CacheWarning,
+    DownloadError,
+    NotCachedError,
+    QuotaExceededError,
+    SchemaError,
+    SchemaWarning,
+    ServerError,
+)
+from .freshness import judge, judge_after_error
 from .progress import watching
 from .store import Store, drop, is_sound, parquet_path, use
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .clock import Clock
     from .entry import Entry
+    from .filling import Filling
+    from .freshness import Verdict, Wish
     from .order import Order
     from .progress import Watcher
 
 log = logging.getLogger("appmetrica_frames")
+
+# Files whose paths were given away, though they could not be stored: they stay until the interpreter goes.
+_until_exit = ExitStack()
+atexit.register(_until_exit.close)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,68 +53,112 @@ class Export:
     fields: tuple[str, ...]
 
 
-def obtain(order: Order, *, clock: Clock | None = None) -> Export:
-    """Return the stored export that answers an order; fetch it first if there is none that is fresh enough."""
-    clock = clock or SystemClock()
-    order = order.at(clock.now())
-    store = Store(order.client.directory())
-    with watching(order.request.resource, wanted=order.client.progress) as watcher:
-        found = _look_up(order, store, clock, watcher) or _fetched(order, store, clock, watcher)
-    use(found.path.parent, found.entry, lend=order.lend)
-    _speak_of_text(found, strict=order.strict)
-    return found
-
-
 @contextmanager
-def passing(order: Order, *, clock: Clock | None = None) -> Iterator[Export]:
-    """Fetch an export past the store; its file is gone afterwards."""
-    clock = clock or SystemClock()
-    order = order.at(clock.now())
-    with TemporaryDirectory(prefix="appmetrica_frames-") as directory:
-        with watching(order.request.resource, wanted=order.client.progress) as watcher:
-            export = _fill(order, Store(Path(directory)), clock, watcher)
-        _speak_of_text(export, strict=order.strict)
-        yield export
+def obtained(order: Order, *, store: bool = True, clock: Clock | None = None) -> Iterator[Export]:
+    """Give the export that answers an order, to be read at once; with ``store=False`` it passes the store by."""
+    with ExitStack() as scope:
+        yield _obtain(order, scope, clock or SystemClock(), store=store)
 
 
-def _look_up(order: Order, store: Store, clock: Clock, watcher: Watcher) -> Export | None:
-    origin = order.client.origin()
-    reason = judge(None, order.wish, clock.now()).reason
-    for folder, entry in store.candidates(order.request, origin):
-        verdict = judge(entry.built_not_before, order.wish, clock.now())
-        reason = verdict.reason
-        if not verdict.fresh:
-            break  # the youngest comes first
-        if is_sound(folder, entry):
-            age = spoken(max(0.0, clock.now() - entry.built_not_before))
-            log.info("%s: from the store (%s)", order.request.resource, reason)
-            watcher.say(f"from the store, built at most {age} ago")
-            return Export(parquet_path(folder, entry), entry, order.request.fields)
-        drop(folder, entry)
-    log.info("%s: not from the store (%s)", order.request.resource, reason)
-    return None
+def lent(order: Order, *, clock: Clock | None = None) -> Export:
+    """Return the export that answers an order, for somebody who reads its file later."""
+    return _obtain(order.lending(), _until_exit, clock or SystemClock(), store=True)
 
 
-def _fetched(order: Order, store: Store, clock: Clock, watcher: Watcher) -> Export:
-    if order.wish.offline:
-        raise NotCachedError(
-            f"offline=True, and the store in {store.directory} holds no such export of {order.request.resource}. "
-            "Make the same call once without offline."
-        )
-    order.client.token()  # a missing token is said before a lock is waited for
-    with store.claim(
-        order.request.key(order.client.origin()),
-        waiting=lambda: watcher.say("another process is fetching the same export; waiting for it"),
-    ):
-        return _look_up(order, store, clock, watcher) or _fill(order, store, clock, watcher)
+def _obtain(order: Order, scope: ExitStack, clock: Clock, *, store: bool) -> Export:
+    with watching(order.request.title, wanted=order.client.progress) as watcher:
+        visit = _Visit(order.at(clock.now()), scope, clock, watcher)
+        export = visit.stored_or_fetched() if store else visit.past_the_store()
+    _speak_of_text(export, strict=order.strict)
+    return export
 
 
-def _fill(order: Order, store: Store, clock: Clock, watcher: Watcher) -> Export:
-    # Not at the top: a read that the store answers needs neither an HTTP client nor Arrow.
-    from .filling import fill
+class _Visit:
+    """One call on its way to its export."""
 
-    path, entry = fill(order, store, clock=clock, watcher=watcher)
-    return Export(path, entry, order.request.fields)
+    def __init__(self, order: Order, scope: ExitStack, clock: Clock, watcher: Watcher) -> None:
+        self._order = order
+        self._scope = scope
+        self._clock = clock
+        self._watcher = watcher
+        self._store = Store(order.client.directory())
+
+    def stored_or_fetched(self) -> Export:
+        export = self._look_up() or self._fetched()
+        use(export.path.parent, export.entry, lend=self._order.lend)
+        return export
+
+    def past_the_store(self) -> Export:
+        return self._temporary(self._filling())
+
+    def _look_up(self, judged: Callable[[float | None, Wish, float], Verdict] = judge) -> Export | None:
+        """Return the youngest stored file that the wish accepts and that is, bit for bit, what was stored."""
+        order, now = self._order, self._clock.now()
+        reason = judged(None, order.wish, now).reason
+        for folder, entry in self._store.candidates(order.request, order.client.origin()):
+            verdict = judged(entry.built_not_before, order.wish, now)
+            reason = verdict.reason
+            if not verdict.fresh:
+                break  # the youngest comes first
+            if is_sound(folder, entry):
+                log.info("%s: from the store (%s)", order.request.title, reason)
+                self._watcher.say(f"from the store, built at most {spoken(max(0.0, now - entry.built_not_before))} ago")
+                return Export(parquet_path(folder, entry), entry, order.request.fields)
+            drop(folder, entry)
+        log.info("%s: not from the store (%s)", order.request.title, reason)
+        return None
+
+    def _fetched(self) -> Export:
+        order = self._order
+        if order.wish.offline:
+            raise NotCachedError(
+                f"offline=True, and the store in {self._store.directory} holds no such export of "
+                f"{order.request.resource}. Make the same call once without offline."
+            )
+        order.client.token()  # a missing token is said before a lock is waited for
+        filling = self._filling()
+        try:
+            return self._claimed(filling)
+        except (DownloadError, ServerError, QuotaExceededError) as error:
+            return self._stale(error)
+        except AppMetricaError:
+            raise  # some of them are an OSError, too
+        except OSError as error:
+            warnings.warn(
+                f"The store in {self._store.directory} cannot be written to ({error}); this export is not kept. "
+                "Free some space, or name another directory with Client(cache_dir=...) or APPMETRICA_CACHE_DIR.",
+                CacheWarning,
+                stacklevel=2,
+            )
+            return self._temporary(filling)
+
+    def _claimed(self, filling: Filling) -> Export:
+        key = self._order.request.key(self._order.client.origin())
+        with self._store.claim(
+            key, waiting=lambda: self._watcher.say("another process is fetching the same export; waiting for it")
+        ):
+            return self._look_up() or self._export(*filling.into(self._store))
+
+    def _stale(self, error: AppMetricaError) -> Export:
+        export = self._look_up(judge_after_error)
+        if export is None:
+            raise error
+        age = spoken(max(0.0, self._clock.now() - export.entry.built_not_before))
+        warnings.warn(f"{error} A stored file is returned instead, built up to {age} ago.", CacheWarning, stacklevel=2)
+        return export
+
+    def _temporary(self, filling: Filling) -> Export:
+        directory = self._scope.enter_context(TemporaryDirectory(prefix="appmetrica_frames-"))
+        return self._export(*filling.into(Store(Path(directory))))
+
+    def _filling(self) -> Filling:
+        # Not at the top: a read that the store answers needs neither an HTTP client nor Arrow.
+        from .filling import Filling
+
+        return Filling(self._order, clock=self._clock, watcher=self._watcher)
+
+    def _export(self, path: Path, entry: Entry) -> Export:
+        return Export(path, entry, self._order.request.fields)
 
 
 def _speak_of_text(export: Export, *, strict: bool) -> None:

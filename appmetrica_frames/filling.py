@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 from .durations import spoken
 from .errors import PreparationTimeoutError, QuotaExceededError
-from .flow import Patience
 from .freshness import earliest_build, judge
-from .management import available, place_in_queue
+from .management import available, patience, place_in_queue
 from .reception import Reception
 from .steps import WHOLE
 from .store import note_pending, pending
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from .order import Order
     from .progress import Watcher
     from .standing import Standing
-    from .steps import Delivery, Pause
+    from .steps import Pause
     from .store import Draft, Store
 
 log = logging.getLogger("appmetrica_frames")
@@ -35,93 +34,105 @@ DISABLED = (
 )
 
 
-def fill(order: Order, store: Store, *, clock: Clock, watcher: Watcher) -> tuple[Path, Entry]:
-    """Fetch what is ordered, publish it, and return its file and its record."""
-    request, client = order.request, order.client
-    key = request.key(client.origin())
-    resumed = _resumable(order, store.folder(request.resource, key), clock.now(), watcher)
-    with (
-        store.draft(request.resource, key) as draft,
-        Link(client.origin(), client.token(), network_timeout=client.network_timeout, clock=clock) as link,
-    ):
-        reception = Reception(request, draft, strict=order.strict)
-        delivery = _fetched(
-            order, reception, _Wait(order, draft.folder, link, watcher), clock, resumed=resumed is not None
+class Filling:
+    """One order, to be fetched into a store; or into another, should the first not take it."""
+
+    def __init__(self, order: Order, *, clock: Clock, watcher: Watcher) -> None:
+        self._order = order
+        self._clock = clock
+        self._watcher = watcher
+        self._accepted_at: float | None = None  # when a job was asked for that is ours to go on with
+
+    def into(self, store: Store) -> tuple[Path, Entry]:
+        """Fetch what is ordered, publish it, and return its file and its record."""
+        request, client = self._order.request, self._order.client
+        key = request.key(client.origin())
+        if self._accepted_at is None:
+            self._accepted_at = self._resumable(store.folder(request.resource, key))
+        with (
+            store.draft(request.resource, key) as draft,
+            Link(client.origin(), client.token(), network_timeout=client.network_timeout, clock=self._clock) as link,
+        ):
+            wait = _Wait(self._order, draft.folder, link, self._watcher, resumed=self._accepted_at)
+            reception = Reception(request, draft, strict=self._order.strict)
+            built_not_before = self._fetched(reception, wait)
+            return self._published(draft, reception, built_not_before)
+
+    def _fetched(self, reception: Reception, wait: _Wait) -> float:
+        """Receive the export and return the earliest instant at which it can have been built."""
+        resumed, wish = self._accepted_at, self._order.wish
+        try:
+            delivery = fetch(
+                self._order.request,
+                wish.cache_control if resumed is None else None,
+                reception.receive,
+                link=wait.link,
+                patience=patience(self._order.client),
+                clock=self._clock,
+                watcher=self._watcher,
+                paused=wait.paused,
+            )
+        except (PreparationTimeoutError, QuotaExceededError) as error:
+            if wait.is_disabled():
+                raise type(error)(f"{error} {DISABLED}", status=error.status) from error
+            raise
+        finally:
+            self._accepted_at = wait.noted
+        if resumed is not None:
+            return resumed
+        return earliest_build(wish, requested_at=delivery.requested_at, waited=delivery.waited)
+
+    def _published(self, draft: Draft, reception: Reception, built_not_before: float) -> tuple[Path, Entry]:
+        request, origin = self._order.request, self._order.client.origin()
+        return draft.publish(
+            built_not_before=built_not_before,
+            stored_at=self._clock.now(),
+            family=request.family(origin),
+            origin=origin,
+            request=request.described(),
+            fields=request.wire_fields,
+            limited=request.limited,
+            as_text=reception.as_text,
+            rows=reception.rows,
         )
-        built = earliest_build(order.wish, requested_at=delivery.requested_at, waited=delivery.waited)
-        return _published(order, draft, reception, built if resumed is None else resumed, clock.now())
 
+    def _resumable(self, folder: Path) -> float | None:
+        """Return when the job was asked for that an interrupted call left behind, if its file will be fresh enough.
 
-def _fetched(order: Order, reception: Reception, wait: _Wait, clock: Clock, *, resumed: bool) -> Delivery:
-    client = order.client
-    try:
-        return fetch(
-            order.request,
-            None if resumed else order.wish.cache_control,
-            reception.receive,
-            link=wait.link,
-            patience=Patience(client.prepare_timeout, client.poll, client.retries),
-            clock=clock,
-            watcher=wait.watcher,
-            paused=wait.paused,
-        )
-    except (PreparationTimeoutError, QuotaExceededError) as error:
-        if wait.is_disabled():
-            raise type(error)(f"{error} {DISABLED}", status=error.status) from error
-        raise
-
-
-def _published(order: Order, draft: Draft, reception: Reception, built: float, now: float) -> tuple[Path, Entry]:
-    request, origin = order.request, order.client.origin()
-    return draft.publish(
-        built_not_before=built,
-        stored_at=now,
-        family=request.family(origin),
-        origin=origin,
-        request=request.described(),
-        fields=request.wire_fields,
-        limited=request.limited,
-        as_text=reception.as_text,
-        rows=reception.rows,
-    )
-
-
-def _resumable(order: Order, folder: Path, now: float, watcher: Watcher) -> float | None:
-    """Return when the job was asked for that an interrupted call left behind, if its file will be fresh enough.
-
-    That job is asked for without ``Cache-Control``, which would begin it anew.
-    """
-    requested_at = pending(folder)
-    if requested_at is None:
-        return None
-    verdict = judge(requested_at, order.wish, now)
-    log.info("%s: a job is pending (%s)", order.request.title, verdict.reason)
-    if not verdict.fresh:
-        return None
-    watcher.say(f"resuming the job that was asked for {spoken(now - requested_at)} ago")
-    return requested_at
+        That job is asked for without ``Cache-Control``, which would begin it anew.
+        """
+        requested_at, now = pending(folder), self._clock.now()
+        if requested_at is None:
+            return None
+        verdict = judge(requested_at, self._order.wish, now)
+        log.info("%s: a job is pending (%s)", self._order.request.title, verdict.reason)
+        if not verdict.fresh:
+            return None
+        self._watcher.say(f"resuming the job that was asked for {spoken(now - requested_at)} ago")
+        return requested_at
 
 
 class _Wait:
     """What is done while the server prepares a file: leave a mark, look how far it is and whether it works at all."""
 
-    def __init__(self, order: Order, folder: Path, link: Link, watcher: Watcher) -> None:
+    def __init__(self, order: Order, folder: Path, link: Link, watcher: Watcher, *, resumed: float | None) -> None:
         self.link = link
-        self.watcher = watcher
+        self._watcher = watcher
+        self._resumed = resumed
         self._request = order.request
         self._folder = folder
-        self._noted: float | None = pending(folder)
+        self.noted: float | None = None
         self._listed = watcher.looks
         self._unasked = ("skip_unavailable_shards", "true") not in order.request.params
 
     def paused(self, pause: Pause) -> Standing | None:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
-        if pause.accepted_at is not None and self._noted is None:
-            note_pending(self._folder, pause.accepted_at)
-            self._noted = pause.accepted_at
+        if pause.accepted_at is not None and self.noted is None:
+            self.noted = self._resumed or pause.accepted_at
+            note_pending(self._folder, self.noted)
         if pause.waited >= LONG_WAIT and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
-            self.watcher.say(DISABLED)
+            self._watcher.say(DISABLED)
         return self._standing()
 
     def is_disabled(self) -> bool:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from . import reading
 from .errors import InvalidRequestError
-from .export import obtain, passing
+from .export import lent, obtained
 from .words import order, takes_words
 
 if TYPE_CHECKING:
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    from .export import Export
     from .order import Order
     from .reading import Backend
     from .words import Words
@@ -87,8 +85,8 @@ def read_appmetrica(
     ... )
     """
     read = reading.checked_backend(backend)
-    asked = order(resource, **words)
-    with _export(asked, store=store) as export:
+    asked = _placed(order(resource, **words), store=store)
+    with obtained(asked, store=store) as export:
         return read(export)
 
 
@@ -121,7 +119,7 @@ def scan_appmetrica(resource: str, **words: Unpack[Words]) -> pl.LazyFrame:
     ... )
     >>> lazy.group_by("country_iso_code").len().collect()  # doctest: +SKIP
     """
-    return reading.to_lazy(obtain(order(resource, **words).lending()))
+    return reading.to_lazy(lent(order(resource, **words)))
 
 
 @takes_words
@@ -160,7 +158,7 @@ def iter_appmetrica(
         raise InvalidRequestError(f"batch_size takes a whole number from 1, not {batch_size!r}.")
     import pyarrow as pa
 
-    pieces = _batches(order(resource, **words), store=store, batch_size=batch_size)
+    pieces = _batches(_placed(order(resource, **words), store=store), store=store, batch_size=batch_size)
     schema = next(pieces)
     return pa.RecordBatchReader.from_batches(schema, pieces)
 
@@ -193,22 +191,17 @@ def download_appmetrica(resource: str, **words: Unpack[Words]) -> list[Path]:
     ... )
     >>> duckdb.read_parquet([str(file) for file in files]).aggregate("count(*)")  # doctest: +SKIP
     """
-    return [obtain(order(resource, **words).lending()).path]
+    return [lent(order(resource, **words)).path]
 
 
-@contextmanager
-def _export(asked: Order, *, store: bool) -> Iterator[Export]:
-    if store:
-        yield obtain(asked)
-        return
-    if asked.wish.offline:
+def _placed(asked: Order, *, store: bool) -> Order:
+    if not store and asked.wish.offline:
         raise InvalidRequestError("offline=True reads the store only and store=False never does: drop one of the two.")
-    with passing(asked) as export:
-        yield export
+    return asked
 
 
 def _batches(asked: Order, *, store: bool, batch_size: int) -> Iterator[Any]:
     """Yield the schema first, then the batches, so that the export is there before the first batch is asked for."""
-    with _export(asked, store=store) as export:
+    with obtained(asked, store=store) as export:
         yield reading.schema(export)
         yield from reading.batches(export, batch_size=batch_size)

@@ -21,6 +21,7 @@ class Wish:
     max_age: float | None = None
     refresh: bool = False
     offline: bool = False
+    stale_if_error: float | None = None
 
     @property
     def cache_control(self) -> str | None:
@@ -38,7 +39,13 @@ class Verdict:
     reason: str
 
 
-def wish(*, max_age: Duration | None = None, refresh: bool = False, offline: bool = False) -> Wish:
+def wish(
+    *,
+    max_age: Duration | None = None,
+    refresh: bool = False,
+    offline: bool = False,
+    stale_if_error: Duration | None = None,
+) -> Wish:
     """Check the freshness words against each other; the wish is yet to be dated."""
     if refresh and offline:
         raise InvalidRequestError("refresh=True asks the server and offline=True forbids it: drop one of the two.")
@@ -50,8 +57,14 @@ def wish(*, max_age: Duration | None = None, refresh: bool = False, offline: boo
         raise InvalidRequestError(
             "offline=True accepts a file of any age, so max_age has no meaning: drop one of them."
         )
-    allowed = None if max_age is None else seconds(max_age, name="max_age")
-    return Wish(max_age=allowed, refresh=refresh, offline=offline)
+    if offline and stale_if_error is not None:
+        raise InvalidRequestError("offline=True accepts a file of any age: drop stale_if_error.")
+    return Wish(
+        max_age=None if max_age is None else seconds(max_age, name="max_age"),
+        refresh=refresh,
+        offline=offline,
+        stale_if_error=None if stale_if_error is None else seconds(stale_if_error, name="stale_if_error"),
+    )
 
 
 def judge(built_not_before: float | None, wish: Wish, now: float) -> Verdict:
@@ -70,6 +83,20 @@ def judge(built_not_before: float | None, wish: Wish, now: float) -> Verdict:
     if wish.refresh:
         return _refreshed(built_not_before >= wish.asked_at)
     return _aged(age, wish.max_age)
+
+
+def judge_after_error(built_not_before: float | None, wish: Wish, now: float) -> Verdict:
+    """Decide over a stored file once the server could not be had: it may have been stale for ``stale_if_error``."""
+    if built_not_before is None or wish.stale_if_error is None:
+        return Verdict(fresh=False, reason="there is no file to fall back on")
+    if built_not_before > now:
+        return Verdict(fresh=False, reason="stored in the future: the clock went backwards")
+    lifetime = 0.0 if wish.refresh else DAY if wish.max_age is None else wish.max_age
+    stale = max(0.0, wish.asked_at - built_not_before - lifetime)
+    limit = f"stale_if_error of {spoken(wish.stale_if_error)}"
+    if stale <= wish.stale_if_error:
+        return Verdict(fresh=True, reason=f"stale for at most {spoken(stale)}, within {limit}")
+    return Verdict(fresh=False, reason=f"stale for up to {spoken(stale)}, beyond {limit}")
 
 
 def earliest_build(wish: Wish, *, requested_at: float, waited: bool) -> float:

@@ -51,10 +51,15 @@ def asked(question: Question, client: Client) -> Any:
 
     link = Link(client.origin(), client.token(), network_timeout=client.network_timeout, clock=SystemClock())
     with link:
-        return answer(question, link, Patience(client.prepare_timeout, client.poll, client.retries))
+        return answer(question, link, patience(client))
 
 
-def answer(question: Question, link: Link, patience: Patience) -> Any:
+def patience(client: Client) -> Patience:
+    """Return how patient a client is."""
+    return Patience(client.prepare_timeout, client.poll, client.retries)
+
+
+def answer(question: Question, link: Link, patient: Patience) -> Any:
     """Return the JSON that a question is answered with."""
     from .transport import fetch
 
@@ -65,7 +70,7 @@ def answer(question: Question, link: Link, patience: Patience) -> Any:
         documents.append(_document(body, question))
         return True
 
-    fetch(question, None, receive, link=link, patience=patience, clock=SystemClock(), watcher=Silent())
+    fetch(question, None, receive, link=link, patience=patient, clock=SystemClock(), watcher=Silent())
     return documents[-1]
 
 

@@ -47,7 +47,8 @@ class Store:
 
     def folders(self, resource: str = "*") -> Iterator[Path]:
         """Yield every folder that an export lives in, or is to live in."""
-        yield from sorted(path for path in self.root.glob(f"{resource}/*") if path.is_dir())
+        with suppress(OSError):  # what may not be looked into holds nothing for us
+            yield from sorted(path for path in self.root.glob(f"{resource}/*") if path.is_dir())
 
     def records(self, resource: str = "*") -> Iterator[tuple[Path, Entry]]:
         """Yield every folder that holds a sound record, with the record; damaged ones are dropped with a warning."""
@@ -221,9 +222,9 @@ def forget_pending(folder: Path) -> None:
 def _record(path: Path) -> Entry | None:
     try:
         return parsed(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError:
         return None
-    except (OSError, ValueError) as error:
+    except ValueError as error:
         warnings.warn(
             f"The record {path} is damaged ({error}); its export is fetched again.", CacheWarning, stacklevel=2
         )

@@ -46,6 +46,9 @@ DESCRIBED = """\
         Have the server build a new file now.
     offline : bool, default False
         Never touch the network; accept a stored file of any age.
+    stale_if_error : float or timedelta, optional
+        Fall back, with a `CacheWarning`, on a stored file that has been stale for at most so many seconds when the
+        network or the server fails or its quota is used up. Off by default.
     schema_overrides : dict, optional
         Fields and the type wanted instead of the catalogue's: a Polars or Arrow data type or the name of an Arrow
         type. It also vouches for fields that the catalogue does not know, such as custom profile attributes.
@@ -71,6 +74,7 @@ class Words(TypedDict, total=False):
     max_age: Duration | None
     refresh: bool
     offline: bool
+    stale_if_error: Duration | None
     schema_overrides: Mapping[str, Any] | None
     strict: bool
     client: Client | None
@@ -90,6 +94,7 @@ def order(
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
+    stale_if_error: Duration | None = None,
     schema_overrides: Mapping[str, Any] | None = None,
     strict: bool = False,
     client: Client | None = None,
@@ -109,7 +114,7 @@ def order(
         skip_unavailable_shards=skip_unavailable_shards,
         schema_overrides=schema_overrides,
     )
-    asked = wish(max_age=max_age, refresh=refresh, offline=offline)
+    asked = wish(max_age=max_age, refresh=refresh, offline=offline, stale_if_error=stale_if_error)
     return Order(request, asked, client or Client(), strict)
 
 

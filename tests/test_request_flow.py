@@ -9,7 +9,7 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, Exchange, MovableClock
-from appmetrica_frames.export import obtain
+from appmetrica_frames.export import obtained
 from appmetrica_frames.words import order
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Visitor:
             "client": client,
             **words,
         }
-        return obtain(order("installations", **asked), clock=SharedClock(self.server))
+        with obtained(order("installations", **asked), clock=SharedClock(self.server)) as export:
+            return export
 
     @property
     def exports(self) -> list[Exchange]:

@@ -12,7 +12,7 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, MovableClock
-from appmetrica_frames.export import obtain
+from appmetrica_frames.export import obtained
 from appmetrica_frames.store import PENDING
 from appmetrica_frames.words import order
 
@@ -62,7 +62,8 @@ def read(server: Emulator, *, interrupted_at: float = float("inf"), **words: Any
         "client": af.Client(server.token, base_url=server.base_url, progress=False),
         **words,
     }
-    return obtain(order("installations", **asked), clock=Impatient(server, interrupted_at))
+    with obtained(order("installations", **asked), clock=Impatient(server, interrupted_at)) as export:
+        return export
 
 
 def cache_controls(server: Emulator) -> list[str]:
