@@ -29,6 +29,10 @@ def test_read_has_exactly_the_words_of_the_library() -> None:
     assert set(parameters("read")) - {"output"} == shared | set(cli.SETTINGS)
 
 
+def test_every_word_is_explained() -> None:
+    assert set(parameters("read")) - {"output", "resource"} <= set(cli.WORDS)
+
+
 @pytest.mark.parametrize("word", [*inspect.signature(words.order).parameters, *cli.SETTINGS])
 def test_an_option_is_its_word_with_dashes_and_the_same_default(word: str) -> None:
     known = {**inspect.signature(Client).parameters, **inspect.signature(words.order).parameters}
