@@ -123,7 +123,7 @@ def prepared(base_url: str, rows: int) -> float:
     from appmetrica_frames.request import export_request
 
     asked = export_request("events", **words_of(rows))
-    query = urllib.parse.urlencode(asked.query)
+    query = urllib.parse.urlencode(asked.query())
     headers = {"Authorization": "OAuth emulator-token", "Accept-Encoding": "gzip"}
     request = urllib.request.Request(f"{base_url}{asked.path}?{query}", headers=headers)  # noqa: S310 - loopback
     while True:
