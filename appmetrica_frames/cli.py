@@ -52,6 +52,7 @@ WORDS = {
     "date_dimension": Word(str, "Time on the device (default) or at the server (receive).", "default|receive"),
     "limit": Word(int, "At most so many rows; which ones is up to the server.", "ROWS"),
     "skip_unavailable_shards": Word(bool, "Export what is reachable while the Logs API is disabled."),
+    "wire_format": Word(str, "What the server sends; the frame is the same.", "csv|json"),
     "max_age": Word(float, "Accept a file built at most so long ago. Default: 24 hours.", "SECONDS"),
     "refresh": Word(bool, "Have the server build a new file now."),
     "offline": Word(bool, "Never touch the network; accept a stored file of any age."),

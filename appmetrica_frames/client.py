@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
+    import polars as pl
+
 
 @dataclass(frozen=True, init=False)
 class Client:
@@ -91,6 +93,38 @@ class Client:
         }
         for name, value in settings.items():
             object.__setattr__(self, name, value)
+
+    def applications(self) -> pl.DataFrame:
+        """List the applications that the token can see.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per application: ``application_id`` (UInt64), ``name``, ``time_zone_name`` (text) and
+            ``time_zone_offset`` (Int64, seconds east of UTC). The time zone is that of ``date_since``, ``date_until``
+            and of every ``*_datetime`` column.
+
+        Raises
+        ------
+        AppMetricaError
+            MissingTokenError, or what the server or the network answered.
+
+        Notes
+        -----
+        Source: https://appmetrica.yandex.com/docs/en/mobile-api/management/applications/getapplicationslist
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Client
+        >>> Client().applications()  # doctest: +SKIP
+        """
+        import polars as pl
+
+        from .management import applications
+
+        schema = {"id": pl.UInt64, "name": pl.String, "time_zone_name": pl.String, "time_zone_offset": pl.Int64}
+        seen = [{name: found.get(name) for name in schema} for found in applications(self)]
+        return pl.DataFrame(seen, schema=schema).rename({"id": "application_id"})
 
     def token(self, environ: Mapping[str, str] = os.environ) -> config.Secret:
         """Return the token that a call would send now, wrapped so that it does not print."""

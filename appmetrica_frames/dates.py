@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime, time
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from .errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import tzinfo
 
 Moment: TypeAlias = str | date | datetime
 """``yyyy-mm-dd``, an ISO text with a time of day, a `datetime.date` or a `datetime.datetime`."""
@@ -13,11 +17,14 @@ Moment: TypeAlias = str | date | datetime
 LAST_SECOND = time(23, 59, 59)
 
 
-def date_range(since: Moment | None, until: Moment | None, *, resource: str) -> tuple[str, str]:
+def date_range(
+    since: Moment | None, until: Moment | None, *, resource: str, zone: Callable[[], tzinfo]
+) -> tuple[str, str]:
     """Return both ends as ``yyyy-mm-dd hh:mm:ss``, each included.
 
-    A day without a time of day means its first second as ``date_since`` and its last as ``date_until``. Fractions of a
-    second are dropped, for the server knows none.
+    A day without a time of day means its first second as ``date_since`` and its last as ``date_until``. Moments with a
+    time zone are taken to the application's own, which `zone` gives. Fractions of a second are dropped, for the server
+    knows none.
     """
     if since is None or until is None:
         missing = " and ".join(name for name, end in (("date_since", since), ("date_until", until)) if end is None)
@@ -29,13 +36,10 @@ def date_range(since: Moment | None, until: Moment | None, *, resource: str) -> 
             f"date_since {since!r} and date_until {until!r} mix a time with a zone and one without: "
             "give both with a zone, or both without (they then mean the application's own time zone)."
         )
-    if first.tzinfo is not None:
-        raise InvalidRequestError(
-            f"date_since {since!r} and date_until {until!r} carry a time zone. The server reads dates in the "
-            "application's own time zone: convert them to it and drop the zone with .replace(tzinfo=None)."
-        )
     if first > last:
         raise InvalidRequestError(f"date_since {since!r} lies after date_until {until!r}: swap them.")
+    if first.tzinfo is not None:
+        first, last = first.astimezone(zone()), last.astimezone(zone())
     return _wire(first), _wire(last)
 
 
@@ -65,4 +69,4 @@ def _parsed(text: str, *, name: str) -> date | datetime:
 
 
 def _wire(moment: datetime) -> str:
-    return moment.isoformat(sep=" ")
+    return moment.replace(tzinfo=None).isoformat(sep=" ")

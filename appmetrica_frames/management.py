@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from .clock import SystemClock
-from .errors import AppMetricaError, DecodeError, DownloadError
+from .errors import AppMetricaError, DecodeError, DownloadError, NotCachedError
 from .flow import Patience
 from .progress import Silent
 from .standing import PATH, Standing, standing
@@ -81,9 +81,14 @@ def applications(client: Client) -> list[dict[str, Any]]:
     return seen
 
 
-def time_zone(client: Client, application_id: int) -> tzinfo:
+def time_zone(client: Client, application_id: int, *, offline: bool = False) -> tzinfo:
     """Return an application's own time zone; asked once in a process."""
     known = client.origin(), application_id
+    if known not in _ZONES and offline:
+        raise NotCachedError(
+            "offline=True, and dates with a time zone need the application's own, which has to be asked: give the "
+            "dates in the application's time zone, and without one."
+        )
     if known not in _ZONES:
         question = Question(f"/management/v1/application/{application_id}")
         _ZONES[known] = _zone(_part_of(asked(question, client), "application", question), question)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from . import catalog, parquet
 from .decode.body import content
 from .decode.csv import read_csv, schema
+from .decode.json import read_json
 from .decode.types import Column, arrow_type
 from .errors import SchemaError
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from .steps import Part
     from .store import Draft
     from .transport import Body
+
+READERS = {"csv": read_csv, "json": read_json}
 
 
 class Reception:
@@ -45,7 +48,7 @@ class Reception:
         columns = [self._column(name) for name in self._request.wire_fields]
         path = self._draft.path if part.count == 1 else self._draft.part(part.number)
         try:
-            batches = read_csv(content(body), columns)
+            batches = READERS[self._request.wire_format](content(body), columns)
             self._rows[part] = parquet.write(path, schema(columns), batches, about=self._request.described())
         except SchemaError as misfit:
             if self._strict or misfit.column is None or misfit.column in self.as_text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from . import catalog
 from .dates import Moment, date_range, no_dates
@@ -13,13 +13,16 @@ from .errors import InvalidRequestError, did_you_mean
 from .steps import WHOLE, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import tzinfo
 
     import pyarrow as pa
 
 KEY_VERSION = 1
 DateDimension: TypeAlias = Literal["default", "receive"]
+WireFormat: TypeAlias = Literal["csv", "json"]
 FilterValue: TypeAlias = str | int | bool
+Choice = TypeVar("Choice", bound=str)
 
 # Columns that keep another one company; every resource has two of them.
 COMPANIONS = ("appmetrica_device_id", "os_version", "city")
@@ -65,11 +68,12 @@ class ExportRequest:
     fields: tuple[str, ...]
     overrides: Mapping[str, pa.DataType] = field(default_factory=dict)
     limited: bool = False
+    wire_format: WireFormat = "csv"
 
     @property
     def path(self) -> str:
         """The path that the export is asked at."""
-        return f"/logs/v1/export/{self.resource}.csv"
+        return f"/logs/v1/export/{self.resource}.{self.wire_format}"
 
     @property
     def wire_fields(self) -> tuple[str, ...]:
@@ -111,14 +115,19 @@ class ExportRequest:
 
     def described(self) -> dict[str, Any]:
         """Return the request as plain values, for people and for `json`."""
-        return {"resource": self.resource, **dict(self.params), "fields": list(self.wire_fields)}
+        return {
+            "resource": self.resource,
+            "wire_format": self.wire_format,
+            **dict(self.params),
+            "fields": list(self.wire_fields),
+        }
 
     def _meaning(self, origin: str) -> dict[str, Any]:
         return {
             "version": KEY_VERSION,
             "origin": origin,
             "resource": self.resource,
-            "format": "csv",
+            "format": self.wire_format,
             "params": self.params,
             "overrides": sorted((name, str(chosen)) for name, chosen in self.overrides.items()),
         }
@@ -135,15 +144,23 @@ def export_request(
     date_dimension: DateDimension = "default",
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
     schema_overrides: Mapping[str, Any] | None = None,
+    zone: Callable[[int], tzinfo],
 ) -> ExportRequest:
-    """Validate what a user asks for against the catalogue; raise `InvalidRequestError` before anything is sent."""
+    """Validate what a user asks for against the catalogue; raise `InvalidRequestError` before anything is sent.
+
+    `zone` is asked for an application's time zone where the dates carry one.
+    """
     kind = catalog.resource(resource)
     vouched = frozenset(schema_overrides or ())
     wanted = _fields(kind, fields, vouched)
-    params = {"application_id": str(_application_id(application_id))}
+    number = _application_id(application_id)
+    params = {"application_id": str(number)}
     if kind.dates:
-        params["date_since"], params["date_until"] = date_range(date_since, date_until, resource=resource)
+        params["date_since"], params["date_until"] = date_range(
+            date_since, date_until, resource=resource, zone=lambda: zone(number)
+        )
     else:
         no_dates(date_since, date_until, resource=resource)
     params |= _date_dimension(kind, date_dimension)
@@ -160,6 +177,7 @@ def export_request(
         fields=wanted,
         overrides=_overrides(kind, schema_overrides or {}),
         limited=limit is not None,
+        wire_format=_choice(wire_format, get_args(WireFormat), name="wire_format"),
     )
 
 
@@ -204,9 +222,7 @@ def _application_id(value: int | str) -> int:
 
 
 def _date_dimension(kind: catalog.Resource, value: DateDimension) -> dict[str, str]:
-    choices = get_args(DateDimension)
-    if value not in choices:
-        raise InvalidRequestError(f"date_dimension is one of {choices}, not {value!r}.")
+    _choice(value, get_args(DateDimension), name="date_dimension")
     if kind.date_dimension:
         return {"date_dimension": value}
     if value != "default":
@@ -231,6 +247,12 @@ def _filter_value(name: str, value: FilterValue) -> str:
         f"filters[{name!r}] takes one text, whole number or bool, not {value!r}: "
         "the server compares for equality with one value only."
     )
+
+
+def _choice(value: Choice, choices: tuple[Choice, ...], *, name: str) -> Choice:
+    if value not in choices:
+        raise InvalidRequestError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}.")
+    return value
 
 
 def _positive(value: int, *, name: str) -> int:

@@ -10,10 +10,11 @@ from .client import Client
 from .errors import InvalidRequestError, did_you_mean
 from .freshness import wish
 from .order import Order
-from .request import DateDimension, FilterValue, export_request
+from .request import DateDimension, FilterValue, WireFormat, export_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from datetime import tzinfo
 
     from .dates import Moment
     from .durations import Duration
@@ -27,8 +28,9 @@ DESCRIBED = """\
         The application's number in AppMetrica, not its SDK or API key.
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; a day without a time of day means
-        its first second as ``date_since`` and its last as ``date_until``. Required, except for resources that export
-        their whole current set (`resources` says which).
+        its first second as ``date_since`` and its last as ``date_until``. Moments that carry a time zone are taken to
+        the application's, which is asked of the Management API once. Required, except for resources that export their
+        whole current set (`resources` says which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `fields` lists them.
     filters : dict, optional
@@ -39,6 +41,8 @@ DESCRIBED = """\
         At most so many rows; which ones is up to the server.
     skip_unavailable_shards : bool, default False
         Export what is reachable (a loss of at most 1 %) while AppMetrica says that its Logs API is disabled.
+    wire_format : {"csv", "json"}, default "csv"
+        What the server sends; the frame is the same, CSV is the faster.
     max_age : float or timedelta, optional
         Accept a file that was built at most so many seconds ago, from the store or the server. Default: the server's
         own rule, 24 hours.
@@ -71,6 +75,7 @@ class Words(TypedDict, total=False):
     date_dimension: DateDimension
     limit: int | None
     skip_unavailable_shards: bool
+    wire_format: WireFormat
     max_age: Duration | None
     refresh: bool
     offline: bool
@@ -91,6 +96,7 @@ def order(
     date_dimension: DateDimension = "default",
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -112,10 +118,18 @@ def order(
         date_dimension=date_dimension,
         limit=limit,
         skip_unavailable_shards=skip_unavailable_shards,
+        wire_format=wire_format,
         schema_overrides=schema_overrides,
+        zone=lambda number: _zone(client or Client(), number, offline=offline),
     )
     asked = wish(max_age=max_age, refresh=refresh, offline=offline, stale_if_error=stale_if_error)
     return Order(request, asked, client or Client(), strict)
+
+
+def _zone(client: Client, application_id: int, *, offline: bool) -> tzinfo:
+    from .management import time_zone
+
+    return time_zone(client, application_id, offline=offline)
 
 
 def takes_words(function: Way) -> Way:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,7 +30,7 @@ def store(tmp_path: Path) -> Store:
 
 
 def asked(*fields: str, **words: Any) -> ExportRequest:
-    return export_request("push_tokens", application_id=1, fields=fields or None, **words)
+    return export_request("push_tokens", application_id=1, fields=fields or None, zone=lambda _: UTC, **words)
 
 
 def published(store: Store, request: ExportRequest, *, built: float = 1000.0, content: bytes = CONTENT) -> Entry:
