@@ -1,6 +1,6 @@
 """AppMetrica Logs API exports as Polars and pandas DataFrames, in one call."""
 
-from .cache import Cache, CachedExport, CacheInfo, Removal
+from .cache import Cache, CachedExport, CacheInfo, Removal, Verification
 from .catalog_frames import fields, resources
 from .client import Client
 from .errors import (
@@ -43,6 +43,7 @@ __all__ = [
     "SchemaError",
     "SchemaWarning",
     "ServerError",
+    "Verification",
     "__version__",
     "download_appmetrica",
     "fields",

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import time
+import warnings
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from . import config
-from .store import RECORD, Store, parquet_path
+from . import config, pruning
+from .durations import Duration, seconds
+from .errors import CacheWarning
+from .pruning import Stored
+from .store import RECORD, Store, is_sound
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from os import PathLike
     from pathlib import Path
-
-    from .entry import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +63,32 @@ class CacheInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removal:
-    """What a removal removes, or has removed: exports, and bytes freed."""
+    """What is removed, or would be.
+
+    Attributes
+    ----------
+    exports : tuple of CachedExport
+        Exports that go.
+    leftovers : tuple of pathlib.Path
+        Files that belong to no export: of interrupted downloads, of replaced generations, of damaged records.
+    size : int
+        Bytes freed.
+    dry_run : bool
+        Whether nothing was removed.
+    """
 
     exports: tuple[CachedExport, ...]
+    leftovers: tuple[Path, ...] = ()
     size: int
     dry_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """Which stored exports are, bit for bit, what was stored; and the files that are not."""
+
+    sound: tuple[CachedExport, ...]
+    damaged: tuple[Path, ...]
 
 
 class Cache:
@@ -101,7 +125,7 @@ class Cache:
         resource : str, optional
             List exports of this resource only.
         """
-        found = [_shown(folder, entry) for folder, entry in self._store.records(resource or "*")]
+        found = [_shown(stored) for stored in self._stored(resource)]
         return sorted(found, key=lambda export: export.stored_at, reverse=True)
 
     def info(self) -> CacheInfo:
@@ -113,6 +137,60 @@ class Cache:
             rows=sum(export.rows for export in found),
             size=sum(export.size for export in found),
         )
+
+    def verify(self) -> Verification:
+        """Read every stored file and compare it with its checksum. Nothing is removed; `prune` does that.
+
+        Returns
+        -------
+        Verification
+            The exports that are sound, and the Parquet files and records that are not.
+        """
+        sound, damaged = [], []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", CacheWarning)  # they are what is returned
+            known = {stored.folder: stored for stored in self._stored()}
+        for folder in self._store.folders():
+            stored = known.get(folder)
+            if stored is None and (folder / RECORD).exists():
+                damaged.append(folder / RECORD)
+            elif stored and is_sound(folder, stored.entry):
+                sound.append(_shown(stored))
+            elif stored:
+                damaged.append(stored.path)
+        return Verification(sound=tuple(sound), damaged=tuple(damaged))
+
+    def prune(
+        self, *, max_bytes: int | None = None, older_than: Duration | None = None, dry_run: bool = False
+    ) -> Removal:
+        """Remove what nobody needs: leftovers and damaged exports always, old or rarely used exports if asked.
+
+        Parameters
+        ----------
+        max_bytes : int, optional
+            Remove the least recently used exports until at most so many bytes are left. An export whose path was
+            given to a LazyFrame or by `download_appmetrica` within the last day stays.
+        older_than : float or timedelta, optional
+            Remove exports that were stored more than so many seconds ago.
+        dry_run : bool, default False
+            Say what would be removed, and remove nothing.
+
+        Returns
+        -------
+        Removal
+            The exports and leftovers removed, and the bytes freed.
+        """
+        now = time.time()
+        damaged = set(self.verify().damaged)
+        known = list(self._stored())
+        going = [stored for stored in known if stored.path in damaged]
+        if older_than is not None:
+            age = seconds(older_than, name="older_than")
+            going += pruning.too_old(_without(known, going), stored_before=now - age)
+        if max_bytes is not None:
+            limit = config.byte_count(max_bytes)
+            going += pruning.too_many(_without(known, going), max_bytes=limit, now=now)
+        return self._removed(going, list(pruning.leftovers(self._store, now)), dry_run=dry_run)
 
     def remove(self, *, key: str | None = None, resource: str | None = None, dry_run: bool = False) -> Removal:
         """Remove exports: all, those of a resource, or the one of a key.
@@ -131,31 +209,42 @@ class Cache:
         Removal
             The exports removed and the bytes freed.
         """
-        chosen = tuple(export for export in self.ls(resource=resource) if key in {None, export.key})
+        chosen = [stored for stored in self._stored(resource) if key in {None, stored.folder.name}]
+        return self._removed(chosen, [], dry_run=dry_run)
+
+    def _stored(self, resource: str | None = None) -> Iterator[Stored]:
+        for folder, entry in self._store.records(resource or "*"):
+            yield Stored(folder, entry)
+
+    def _removed(self, going: list[Stored], leftovers: list[Path], *, dry_run: bool) -> Removal:
+        size = sum(map(_size, leftovers))
         if not dry_run:
-            for export in chosen:
-                _delete(export.path.parent)
-        return Removal(exports=chosen, size=sum(export.size for export in chosen), dry_run=dry_run)
+            going = [stored for stored in going if pruning.remove_export(self._store, stored)]
+            pruning.remove_leftovers(self._store, leftovers)
+        size += sum(stored.entry.size for stored in going)
+        return Removal(exports=tuple(map(_shown, going)), leftovers=tuple(leftovers), size=size, dry_run=dry_run)
 
 
-def _shown(folder: Path, entry: Entry) -> CachedExport:
+def _without(known: list[Stored], going: list[Stored]) -> list[Stored]:
+    return [stored for stored in known if stored not in going]
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
+def _shown(stored: Stored) -> CachedExport:
+    entry = stored.entry
     return CachedExport(
-        key=folder.name,
-        resource=folder.parent.name,
+        key=stored.folder.name,
+        resource=stored.folder.parent.name,
         request=entry.request,
-        path=parquet_path(folder, entry),
+        path=stored.path,
         rows=entry.rows,
         size=entry.size,
         built_not_before=datetime.fromtimestamp(entry.built_not_before, UTC),
         stored_at=datetime.fromtimestamp(entry.stored_at, UTC),
     )
-
-
-def _delete(folder: Path) -> None:
-    # The record goes first: without it the files are nobody's, and a crash in between leaves a miss.
-    with suppress(FileNotFoundError):
-        (folder / RECORD).unlink()
-    for file in folder.glob("*.parquet"):
-        file.unlink(missing_ok=True)
-    with suppress(OSError):  # another process may be writing a new one here
-        folder.rmdir()

@@ -35,6 +35,10 @@ class Client:
         ``https://api.appmetrica.yandex.com``. The token goes to this origin alone; plain http is for loopback only.
     cache_dir : path-like, optional
         Directory of the store. Default: ``APPMETRICA_CACHE_DIR``, else the user's cache directory.
+    max_bytes : int, optional
+        Bytes that the store may hold: after a download, the least recently used exports go until it fits. The one
+        just stored stays, and so does one whose path was given to a LazyFrame or by `download_appmetrica` within the
+        last day. Default: no limit.
     prepare_timeout : float or timedelta, default 3600.0
         Seconds to wait for the server to prepare a file.
     poll : tuple of two floats, default (2.0, 30.0)
@@ -57,12 +61,13 @@ class Client:
     --------
     >>> from appmetrica_frames import Client
     >>> Client("my-token", prepare_timeout=7200)
-    Client(base_url=None, cache_dir=None, prepare_timeout=7200.0, poll=(2.0, 30.0), ...)
+    Client(base_url=None, cache_dir=None, max_bytes=None, prepare_timeout=7200.0, poll=(2.0, 30.0), ...)
     """
 
     _token: config.Secret | None = field(repr=False, compare=False)
     base_url: str | None
     cache_dir: str | PathLike[str] | None
+    max_bytes: int | None
     prepare_timeout: float
     poll: tuple[float, float]
     network_timeout: float
@@ -75,6 +80,7 @@ class Client:
         *,
         base_url: str | None = None,
         cache_dir: str | PathLike[str] | None = None,
+        max_bytes: int | None = None,
         prepare_timeout: Duration = 3600.0,
         poll: tuple[Duration, Duration] = (2.0, 30.0),
         network_timeout: Duration = 60.0,
@@ -85,6 +91,7 @@ class Client:
             "_token": None if token is None else config.Secret(token),
             "base_url": None if base_url is None else config.base_url(base_url, {}),
             "cache_dir": cache_dir,
+            "max_bytes": None if max_bytes is None else config.byte_count(max_bytes),
             "prepare_timeout": seconds(prepare_timeout, name="prepare_timeout"),
             "poll": _poll(poll),
             "network_timeout": seconds(network_timeout, name="network_timeout", zero=False),

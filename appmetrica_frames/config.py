@@ -82,6 +82,13 @@ def cache_directory(given: str | PathLike[str] | None, environ: Mapping[str, str
     return Path(platformdirs.user_cache_dir("appmetrica_frames", appauthor=False))
 
 
+def byte_count(max_bytes: int) -> int:
+    """Return a number of bytes, or raise `InvalidRequestError`."""
+    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 0:
+        raise InvalidRequestError(f"max_bytes takes a whole number from 0, not {max_bytes!r}.")
+    return max_bytes
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a host name or address stays on this machine."""
     try:

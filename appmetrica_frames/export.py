@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 import warnings
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -25,6 +25,7 @@ from .errors import (
 )
 from .freshness import judge, judge_after_error
 from .progress import watching
+from .pruning import evict
 from .store import Store, drop, is_sound, parquet_path, use
 
 if TYPE_CHECKING:
@@ -137,7 +138,15 @@ class _Visit:
         with self._store.claim(
             key, waiting=lambda: self._watcher.say("another process is fetching the same export; waiting for it")
         ):
-            return self._look_up() or self._export(*filling.into(self._store))
+            export = self._look_up() or self._export(*filling.into(self._store))
+        self._make_room(export)
+        return export
+
+    def _make_room(self, export: Export) -> None:
+        limit = self._order.client.max_bytes
+        if limit is not None:
+            with suppress(OSError):  # another time, then
+                evict(self._store, max_bytes=limit, now=self._clock.now(), keep=export.path.parent)
 
     def _stale(self, error: AppMetricaError) -> Export:
         export = self._look_up(judge_after_error)

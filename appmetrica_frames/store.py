@@ -23,7 +23,7 @@ from .errors import CacheWarning
 from .files import PRIVATE_FILE, TEMPORARY, checksum, create, flush, make_private, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from .request import ExportRequest
@@ -50,10 +50,15 @@ class Store:
         with suppress(OSError):  # what may not be looked into holds nothing for us
             yield from sorted(path for path in self.root.glob(f"{resource}/*") if path.is_dir())
 
-    def records(self, resource: str = "*") -> Iterator[tuple[Path, Entry]]:
-        """Yield every folder that holds a sound record, with the record; damaged ones are dropped with a warning."""
-        for folder in self.folders(resource):
-            if entry := _record(folder / RECORD):
+    def records(self, resource: str = "*", *, drop: bool = False) -> Iterator[tuple[Path, Entry]]:
+        """Yield every folder that holds a sound record, with the record; of damaged ones it warns."""
+        yield from self.records_in(self.folders(resource), drop=drop)
+
+    @staticmethod
+    def records_in(folders: Iterable[Path], *, drop: bool) -> Iterator[tuple[Path, Entry]]:
+        """Yield those of some folders that hold a sound record, with the record."""
+        for folder in folders:
+            if entry := _record(folder / RECORD, drop=drop):
                 yield folder, entry
 
     def candidates(self, request: ExportRequest, origin: str) -> list[tuple[Path, Entry]]:
@@ -62,7 +67,7 @@ class Store:
         own = self.folder(request.resource, request.key(origin))
         serving = [
             (folder, entry)
-            for folder, entry in self.records(request.resource)
+            for folder, entry in self.records(request.resource, drop=True)
             if folder == own or (entry.family == family and not entry.limited and wanted <= set(entry.fields))
         ]
         return sorted(serving, key=lambda found: found[1].built_not_before, reverse=True)
@@ -183,12 +188,12 @@ def used_at(parquet: Path) -> float:
         return 0.0
 
 
-def is_held(parquet: Path, now: float) -> bool:
+def is_held(parquet: Path, now: float, *, minutes: float = MINUTES) -> bool:
     """Tell whether somebody may still read a Parquet file by its path.
 
     A path that was given away holds for a day. A path that was not is opened at once, within minutes of its last use.
     """
-    return used_at(parquet.with_suffix(".lent")) > now - DAY or used_at(parquet) > now - MINUTES
+    return used_at(parquet.with_suffix(".lent")) > now - DAY or used_at(parquet) > now - minutes
 
 
 def sweep(folder: Path, current: Entry, now: float) -> None:
@@ -219,15 +224,14 @@ def forget_pending(folder: Path) -> None:
         (folder / PENDING).unlink()
 
 
-def _record(path: Path) -> Entry | None:
+def _record(path: Path, *, drop: bool) -> Entry | None:
     try:
         return parsed(path.read_bytes())
     except OSError:
         return None
     except ValueError as error:
-        warnings.warn(
-            f"The record {path} is damaged ({error}); its export is fetched again.", CacheWarning, stacklevel=2
-        )
-        with suppress(OSError):
-            path.unlink()
+        warnings.warn(f"The record {path} is damaged ({error}); its export is as good as gone.", CacheWarning, 2)
+        if drop:
+            with suppress(OSError):
+                path.unlink()
         return None

@@ -1,0 +1,123 @@
+"""What can go from the store: leftovers, old exports, the least recently used; planned first, then done."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from .durations import DAY
+from .files import PRIVATE_FILE, TEMPORARY
+from .store import PENDING, RECORD, Store, is_held, parquet_path, pending, used_at
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from .entry import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """An export in the store: where it lives and what is known of it."""
+
+    folder: Path
+    entry: Entry
+
+    @property
+    def path(self) -> Path:
+        """Its Parquet file."""
+        return parquet_path(self.folder, self.entry)
+
+
+def too_old(exports: Iterable[Stored], *, stored_before: float) -> list[Stored]:
+    """Choose the exports that were stored before an instant."""
+    return [export for export in exports if export.entry.stored_at < stored_before]
+
+
+def too_many(exports: Iterable[Stored], *, max_bytes: int, now: float, keep: Path | None = None) -> list[Stored]:
+    """Choose the least recently used exports whose going leaves at most `max_bytes`.
+
+    An export whose path was given away within a day stays: a LazyFrame may be about to read it.
+    """
+    known = sorted(exports, key=lambda export: used_at(export.path))
+    excess = sum(export.entry.size for export in known) - max_bytes
+    chosen = []
+    for export in known:
+        if excess > 0 and export.folder != keep and not is_held(export.path, now, minutes=0.0):
+            chosen.append(export)
+            excess -= export.entry.size
+    return chosen
+
+
+def evict(store: Store, *, max_bytes: int, now: float, keep: Path) -> None:
+    """Remove the least recently used exports, but never the one that was just stored."""
+    exports = [Stored(folder, entry) for folder, entry in store.records()]
+    for export in too_many(exports, max_bytes=max_bytes, now=now, keep=keep):
+        remove_export(store, export)
+
+
+def leftovers(store: Store, now: float) -> Iterator[Path]:
+    """Yield the files that belong to no export: of crashes, of replaced generations, of damaged records."""
+    for folder in store.folders():
+        with _idle(store, folder.name) as idle:
+            if idle:
+                yield from _leftovers_in(folder, now)
+
+
+def remove_export(store: Store, export: Stored) -> bool:
+    """Remove an export, unless another process is about to replace it."""
+    with _idle(store, export.folder.name) as idle:
+        if idle:
+            # The record goes first: without it the files are nobody's, and a crash in between leaves a miss.
+            _remove(export.folder / RECORD)
+            for path in export.folder.iterdir():
+                _remove(path)
+            _remove_empty(export.folder)
+    return idle
+
+
+def remove_leftovers(store: Store, paths: Iterable[Path]) -> None:
+    """Remove leftovers, and the folders that hold nothing else."""
+    for path in paths:
+        _remove(path)
+    for folder in store.folders():
+        _remove_empty(folder)
+
+
+def _leftovers_in(folder: Path, now: float) -> Iterator[Path]:
+    current = next((entry.generation for _, entry in Store.records_in([folder], drop=False)), None)
+    for path in sorted(folder.iterdir()):
+        generation = path.name.split(".")[0]
+        if path.name == RECORD:
+            old = current is None
+        elif path.name == PENDING:
+            old = (pending(folder) or 0.0) < now - DAY
+        elif path.name.endswith(TEMPORARY):
+            old = True
+        else:
+            old = generation != current and not is_held(path.with_suffix(".parquet"), now)
+        if old:
+            yield path
+
+
+@contextmanager
+def _idle(store: Store, key: str) -> Iterator[bool]:
+    """Tell whether nobody fetches an export, and see to it that nobody begins to."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(store.made(store.root / "locks") / f"{key}.lock", mode=PRIVATE_FILE, blocking=False):
+            yield True
+    except Timeout:
+        yield False
+
+
+def _remove(path: Path) -> None:
+    with suppress(FileNotFoundError, PermissionError):  # gone already; or open, on Windows
+        path.unlink()
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
