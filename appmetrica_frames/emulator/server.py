@@ -14,7 +14,9 @@ from starlette.middleware import Middleware
 from .applications import APPLICATIONS
 from .clock import MovableClock
 from .exchanges import Recorder
+from .plan import Plan, Plans
 from .population import Population
+from .proxy import Proxy
 from .routes import Api
 from .workshop import Bench, Rules
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from .clock import Clock
     from .exchanges import Exchange
+    from .plan import Planned
 
 HOST = "127.0.0.1"
 TOKEN = "emulator-token"  # noqa: S105 - obviously no secret
@@ -48,6 +51,9 @@ class Emulator:
         Rows above which an export, or one part of it, answers 400 and asks for more parts.
     native_json : bool
         Whether JSON exports hold bare numbers, booleans and null instead of text.
+    faults, bodies, calls : mapping of int to fault, or callable, optional
+        What goes wrong with which export request, with which download, and with which other call; see `faults`. An
+        empty mapping for any of them lets all three be set later.
 
     Attributes
     ----------
@@ -77,6 +83,9 @@ class Emulator:
         clock: Clock | None = None,
         parts_above: int | None = None,
         native_json: bool = False,
+        faults: Planned | None = None,
+        bodies: Planned | None = None,
+        calls: Planned | None = None,
     ) -> None:
         self.clock: Clock = clock or MovableClock()
         self.token = TOKEN
@@ -90,6 +99,9 @@ class Emulator:
         }
         self._api = Api(TOKEN, self.clock, self._benches)
         self._port = port
+        self._behaves = faults is bodies is calls is None
+        self._plans = Plans(Plan(faults), Plan(bodies), Plan(calls))
+        self._proxy: Proxy | None = None
         self._server: uvicorn.Server | None = None
         self._thread: Thread | None = None
 
@@ -105,7 +117,7 @@ class Emulator:
 
     @property
     def downloads(self) -> int:
-        """Number of files whose body was sent to its last byte."""
+        """Number of files whose body was sent to its last byte, whatever a fault did to it on its way."""
         return self._api.downloads
 
     @property
@@ -117,6 +129,47 @@ class Emulator:
     def logs_api_enabled(self, enabled: bool) -> None:
         self._api.enabled = enabled
 
+    @property
+    def faults(self) -> Plan:
+        """What goes wrong with export requests, by their number."""
+        return self._planned().exports
+
+    @property
+    def bodies(self) -> Plan:
+        """What goes wrong with downloads, by their number: only export requests that the emulator answers 200 count."""
+        return self._planned().bodies
+
+    @property
+    def calls(self) -> Plan:
+        """What goes wrong with `get_active_queries` and the Management API, by the number of the call."""
+        return self._planned().calls
+
+    @property
+    def asked(self) -> int:
+        """Number of export requests so far, those included that a fault kept from the emulator."""
+        return self._planned().exports.count
+
+    def behave(self) -> None:
+        """Forget all planned faults, and count requests from 1 again."""
+        self._planned().restart()
+
+    def occupy(self, jobs: int, *, application_id: int | None = None) -> None:
+        """Put jobs of other people into an application's queue; each takes its time there as any job does.
+
+        Parameters
+        ----------
+        jobs : int
+            How many.
+        application_id : int, optional
+            Whose queue; by default that of `application_id`.
+
+        Raises
+        ------
+        ValueError
+            If the queue has no room for them.
+        """
+        self._benches[application_id or self.application_id].occupy(jobs)
+
     def settle(self) -> None:
         """Return when no file is being computed, so that a test may move the clock without outrunning the work."""
         for bench in self._benches.values():
@@ -126,23 +179,23 @@ class Emulator:
         """Listen and serve in a thread; return once requests are accepted."""
         listener = _listener(self._port)
         self._port = listener.getsockname()[1]
-        app = self._api.app(Middleware(Recorder, exchanges=self.exchanges))
-        self._server = uvicorn.Server(_config(app))
-        self._thread = Thread(
-            target=self._server.run, kwargs={"sockets": [listener]}, name="emulator-server", daemon=True
-        )
-        self._thread.start()
-        self._await_start(self._server, self._thread)
+        if self._behaves:
+            self._serve(listener)
+            return self
+        hidden = _listener(0)
+        self._proxy = Proxy(listener, hidden.getsockname(), self._plans)
+        self._serve(hidden)
+        self._proxy.start()
         return self
 
     def stop(self) -> None:
         """Stop serving; leave no thread, socket or file behind."""
-        if self._server is not None and self._thread is not None:
-            self._server.should_exit = True
-            self._thread.join()
-            self._server = self._thread = None
-        for bench in self._benches.values():
-            bench.close()
+        try:
+            if self._proxy is not None:
+                self._proxy.stop()
+        finally:
+            self._proxy = None
+            self._stop_server()
 
     def __enter__(self) -> Self:
         """Start."""
@@ -153,6 +206,28 @@ class Emulator:
     ) -> None:
         """Stop."""
         self.stop()
+
+    def _planned(self) -> Plans:
+        if self._behaves:
+            raise RuntimeError("This emulator behaves. Give it faults={} to plan faults while it runs.")
+        return self._plans
+
+    def _serve(self, listener: socket.socket) -> None:
+        app = self._api.app(Middleware(Recorder, exchanges=self.exchanges))
+        self._server = uvicorn.Server(_config(app))
+        self._thread = Thread(
+            target=self._server.run, kwargs={"sockets": [listener]}, name="emulator-server", daemon=True
+        )
+        self._thread.start()
+        self._await_start(self._server, self._thread)
+
+    def _stop_server(self) -> None:
+        if self._server is not None and self._thread is not None:
+            self._server.should_exit = True
+            self._thread.join()
+            self._server = self._thread = None
+        for bench in self._benches.values():
+            bench.close()
 
     def _await_start(self, server: uvicorn.Server, thread: Thread) -> None:
         deadline = time.monotonic() + PATIENCE

@@ -18,6 +18,7 @@ Emulate: TypeAlias = "Callable[..., Asker]"
 # 2026-11-18 15:06:40 UTC, a Wednesday.
 NOW = 1_795_014_400.0
 POLLS = 4_000
+EVENTS = b'city,age\n"Minsk, old",3\nOmsk,\n"a ""b""\nc",5'
 
 
 class Asker:
@@ -95,3 +96,18 @@ def shared() -> Iterator[Asker]:
     """Ask one emulator for many tests, none of which changes it or counts what it did."""
     with asking(rows_per_day=300) as asker:
         yield asker
+
+
+@pytest.fixture(scope="session")
+def misbehaving() -> Iterator[Asker]:
+    with asking(faults={}) as asker:
+        asker.server.answers["events"] = EVENTS
+        asker.file()
+        yield asker
+
+
+@pytest.fixture
+def prone(misbehaving: Asker) -> Asker:
+    """Ask an emulator for `EVENTS`, a file that is ready; nothing is planned to go wrong yet, nothing counted."""
+    misbehaving.server.behave()
+    return misbehaving
