@@ -120,9 +120,9 @@ def serve(rows: int, line: Connection) -> None:
 
 def prepared(base_url: str, rows: int) -> float:
     """Ask what the client will ask until it is ready; return the size of the file in MiB."""
-    from appmetrica_frames.request import export_request
+    from appmetrica_frames.words import order
 
-    asked = export_request("events", **words_of(rows))
+    asked = order("events", **words_of(rows)).request
     query = urllib.parse.urlencode(asked.query())
     headers = {"Authorization": "OAuth emulator-token", "Accept-Encoding": "gzip"}
     request = urllib.request.Request(f"{base_url}{asked.path}?{query}", headers=headers)  # noqa: S310 - loopback

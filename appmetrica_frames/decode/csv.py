@@ -55,7 +55,7 @@ class Parser:
     def parse(self, block: bytes) -> pa.RecordBatch:
         parsed = self._parsed(block)
         self._refuse_empty_line(block, parsed)
-        arrays = [self._cast(column, parsed[column.name].combine_chunks()) for column in self.columns]
+        arrays = [self._cast(column, _cells(parsed[column.name])) for column in self.columns]
         self.rows += parsed.num_rows
         return pa.record_batch(arrays, schema=schema(self.columns))
 
@@ -88,6 +88,11 @@ class Parser:
         if suspect and (at := empty_line(block)) is not None:
             row = self.rows + 1 + (self._text(block[:at]).num_rows if at else 0)
             raise DecodeError(f"Row {row} of the export is an empty line instead of {len(self.wire)} cells.")
+
+
+def _cells(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    # Joining copies, even where there is nothing to join.
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _table(block: bytes, wire: Sequence[str], types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:

@@ -50,7 +50,7 @@ af.read_appmetrica(
 
 
 def chosen_at_run_time(backend: Backend) -> None:
-    """A backend that is known at run time only gives any of the three."""
+    """Get any of the three from a backend that is known at run time only."""
     assert_type(
         af.read_appmetrica("push_tokens", application_id=1, backend=backend), pl.DataFrame | pd.DataFrame | pa.Table
     )
