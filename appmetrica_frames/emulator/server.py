@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 import time
-from threading import Thread
+from contextlib import contextmanager
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Self
 
 import uvicorn
@@ -21,6 +23,7 @@ from .routes import Api
 from .workshop import Bench, Rules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
 
     from .clock import Clock
@@ -238,7 +241,7 @@ class Emulator:
 
 
 def serve(*, port: int = 8000, rows_per_day: int = 2_000, preparation: float = 5.0, seed: int = 1) -> None:
-    """Serve until Ctrl-C, saying first how to ask.
+    """Serve until Ctrl-C or SIGTERM, saying first how to ask.
 
     Parameters
     ----------
@@ -251,14 +254,28 @@ def serve(*, port: int = 8000, rows_per_day: int = 2_000, preparation: float = 5
     seed : int
         Seed of the simulated population.
     """
-    with Emulator(rows_per_day=rows_per_day, preparation=preparation, seed=seed, port=port) as server:
-        sys.stdout.write(greeting(server))
-        sys.stdout.flush()
-        try:
+    emulator = Emulator(rows_per_day=rows_per_day, preparation=preparation, seed=seed, port=port)
+    try:
+        with _terminable(), emulator as server:
+            sys.stdout.write(greeting(server))
+            sys.stdout.flush()
             while True:
                 time.sleep(3600)
-        except KeyboardInterrupt:
-            sys.stdout.write("\nStopped.\n")
+    except KeyboardInterrupt:
+        sys.stdout.write("\nStopped.\n")
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end what Ctrl-C ends: a shell has its background jobs ignore Ctrl-C."""
+    if current_thread() is not main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def greeting(server: Emulator) -> str:
