@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Protocol, Self
 
 import httpx
@@ -15,6 +16,7 @@ from .flow import Patience, conversation
 from .steps import Answer, Ask, Delivery, Fault, Part, Pause, ReadAgain, Receive, Received
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterable, Iterator
 
     from .clock import Clock
@@ -106,6 +108,8 @@ class Link:
             timeout=network_timeout,
             follow_redirects=False,  # a redirect would carry the token to wherever it points
             trust_env=not is_loopback(url.host),  # a proxy of the environment must not see a token sent in clear text
+            # Loading the certificates takes longer than many an answer: once in a process, and not without TLS.
+            verify=_certificates() if url.scheme == "https" else False,
         )
 
     def __enter__(self) -> Self:
@@ -232,6 +236,11 @@ class _Driver:
             tick = min(self._watcher.tick, left)
             self._clock.sleep(tick)
             left, waited = left - tick, waited + tick
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import socket
 import threading
 from typing import Any
 
@@ -120,6 +121,24 @@ def test_a_server_that_is_not_there_is_a_download_error(raw_server: Any) -> None
     client = server.client()
     server.close()
     with pytest.raises(af.DownloadError, match="before it answered"):
+        af.read_appmetrica("push_tokens", **WORDS, client=client)
+
+
+def test_a_server_without_tls_is_a_download_error(raw_server: Any) -> None:
+    server = raw_server(lambda *_: b"HTTP/1.1 200 OK\r\n\r\n")
+    client = af.Client("canary-token", base_url=server.base_url.replace("http:", "https:"), retries=0, progress=False)
+    with pytest.raises(af.DownloadError, match="before it answered"):
+        af.read_appmetrica("push_tokens", **WORDS, client=client)
+    assert all(b"canary-token" not in request for request in server.requests)
+
+
+def test_a_host_without_an_address_is_a_download_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(-2, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    client = af.Client("canary-token", base_url="https://appmetrica.example", retries=0, progress=False)
+    with pytest.raises(af.DownloadError, match="Name or service not known"):
         af.read_appmetrica("push_tokens", **WORDS, client=client)
 
 
