@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from . import reading
 from .errors import InvalidRequestError
@@ -10,7 +10,7 @@ from .export import lent, obtained
 from .words import order, takes_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Unpack
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from .order import Order
     from .reading import Backend
     from .words import Words
+
+Answer = TypeVar("Answer")
 
 
 @overload
@@ -86,8 +88,12 @@ def read_appmetrica(
     """
     read = reading.checked_backend(backend)
     asked = _placed(order(resource, **words), store=store)
-    with obtained(asked, store=store) as export:
-        return read(export)
+
+    def answer() -> pl.DataFrame | pd.DataFrame | pa.Table:
+        with obtained(asked, store=store) as export:
+            return read(export)
+
+    return _insisted(answer)
 
 
 @takes_words
@@ -158,9 +164,13 @@ def iter_appmetrica(
         raise InvalidRequestError(f"batch_size takes a whole number from 1, not {batch_size!r}.")
     import pyarrow as pa
 
-    pieces = _batches(_placed(order(resource, **words), store=store), store=store, batch_size=batch_size)
-    schema = next(pieces)
-    return pa.RecordBatchReader.from_batches(schema, pieces)
+    asked = _placed(order(resource, **words), store=store)
+
+    def begun() -> tuple[Any, Iterator[Any]]:
+        pieces = _pieces(asked, store=store, batch_size=batch_size)
+        return next(pieces), pieces
+
+    return pa.RecordBatchReader.from_batches(*_insisted(begun))
 
 
 @takes_words
@@ -200,8 +210,15 @@ def _placed(asked: Order, *, store: bool) -> Order:
     return asked
 
 
-def _batches(asked: Order, *, store: bool, batch_size: int) -> Iterator[Any]:
+def _insisted(attempt: Callable[[], Answer]) -> Answer:
+    """Try again, once, should another process remove the file between its being found and its being opened."""
+    try:
+        return attempt()
+    except FileNotFoundError:
+        return attempt()
+
+
+def _pieces(asked: Order, *, store: bool, batch_size: int) -> Iterator[Any]:
     """Yield the schema first, then the batches, so that the export is there before the first batch is asked for."""
     with obtained(asked, store=store) as export:
-        yield reading.schema(export)
-        yield from reading.batches(export, batch_size=batch_size)
+        yield from reading.pieces(export, batch_size=batch_size)

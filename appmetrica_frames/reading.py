@@ -64,20 +64,17 @@ def checked_backend(backend: str) -> Callable[[Export], pl.DataFrame | pd.DataFr
     raise InvalidRequestError(f"backend is one of {', '.join(map(repr, READERS))}, not {backend!r}.")
 
 
-def schema(export: Export) -> pa.Schema:
-    """Return the Arrow schema of an export, in the order asked."""
+def pieces(export: Export, *, batch_size: int) -> Iterator[pa.Schema | pa.RecordBatch]:
+    """Yield the schema of an export, then its rows in batches.
+
+    The file is open from the first piece on, so that it may be removed meanwhile; it is closed after the last, or when
+    the iterator is.
+    """
     import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    stored = pq.read_schema(export.path)
-    return pa.schema([stored.field(name) for name in export.fields])
-
-
-def batches(export: Export, *, batch_size: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of an export in batches; the file is closed after the last, or when the iterator is."""
     import pyarrow.parquet as pq
 
     fields = list(export.fields)
     with pq.ParquetFile(export.path) as file:
+        yield pa.schema([file.schema_arrow.field(name) for name in fields])
         for batch in file.iter_batches(batch_size=batch_size, columns=fields):
             yield batch.select(fields).replace_schema_metadata(None)
