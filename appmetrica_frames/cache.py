@@ -13,7 +13,7 @@ from . import config, pruning
 from .durations import Duration, seconds
 from .errors import CacheWarning
 from .pruning import Stored
-from .store import RECORD, Store, is_sound
+from .store import RECORD, Store, is_damaged, is_sound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -181,16 +181,16 @@ class Cache:
             The exports and leftovers removed, and the bytes freed.
         """
         now = time.time()
-        damaged = set(self.verify().damaged)
+        suspect = set(self.verify().damaged)
         known = list(self._stored())
-        going = [stored for stored in known if stored.path in damaged]
+        going = [stored for stored in known if stored.path in suspect and is_damaged(stored.folder, stored.entry)]
         if older_than is not None:
             age = seconds(older_than, name="older_than")
             going += pruning.too_old(_without(known, going), stored_before=now - age)
         if max_bytes is not None:
             limit = config.byte_count(max_bytes)
             going += pruning.too_many(_without(known, going), max_bytes=limit, now=now)
-        return self._removed(going, list(pruning.leftovers(self._store, now)), dry_run=dry_run)
+        return self._removed(going, list(pruning.leftovers(self._store, now)), dry_run=dry_run, now=now)
 
     def remove(self, *, key: str | None = None, resource: str | None = None, dry_run: bool = False) -> Removal:
         """Remove exports: all, those of a resource, or the one of a key.
@@ -216,11 +216,14 @@ class Cache:
         for folder, entry in self._store.records(resource or "*"):
             yield Stored(folder, entry)
 
-    def _removed(self, going: list[Stored], leftovers: list[Path], *, dry_run: bool) -> Removal:
+    def _removed(
+        self, going: list[Stored], leftovers: list[Path], *, dry_run: bool, now: float | None = None
+    ) -> Removal:
         size = sum(map(_size, leftovers))
         if not dry_run:
-            going = [stored for stored in going if pruning.remove_export(self._store, stored)]
-            pruning.remove_leftovers(self._store, leftovers)
+            going = [stored for stored in going if pruning.remove_export(self._store, stored, now=now)]
+            if now is not None:
+                pruning.remove_leftovers(self._store, leftovers, now)
         size += sum(stored.entry.size for stored in going)
         return Removal(exports=tuple(map(_shown, going)), leftovers=tuple(leftovers), size=size, dry_run=dry_run)
 

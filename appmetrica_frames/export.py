@@ -83,11 +83,10 @@ class _Visit:
         self._clock = clock
         self._watcher = watcher
         self._store = Store(order.client.directory())
+        self._unusable: set[str] = set()
 
     def stored_or_fetched(self) -> Export:
-        export = self._look_up() or self._fetched()
-        use(export.path.parent, export.entry, lend=self._order.lend)
-        return export
+        return self._look_up() or self._fetched()
 
     def past_the_store(self) -> Export:
         return self._temporary(self._filling())
@@ -101,11 +100,15 @@ class _Visit:
             reason = verdict.reason
             if not verdict.fresh:
                 break  # the youngest comes first
+            if entry.generation in self._unusable:
+                continue
+            use(folder, entry, lend=order.lend)  # before it is looked at: nobody may evict it from now on
             if is_sound(folder, entry):
                 log.info("%s: from the store (%s)", order.request.title, reason)
                 self._watcher.say(f"from the store, built at most {spoken(max(0.0, now - entry.built_not_before))} ago")
                 return Export(parquet_path(folder, entry), entry, order.request.fields)
             drop(folder, entry)
+            self._unusable.add(entry.generation)
         log.info("%s: not from the store (%s)", order.request.title, reason)
         return None
 
@@ -119,19 +122,24 @@ class _Visit:
         order.client.token()  # a missing token is said before a lock is waited for
         filling = self._filling()
         try:
-            return self._claimed(filling)
+            return self._kept_if_possible(filling)
         except (DownloadError, ServerError, QuotaExceededError) as error:
             return self._stale(error)
+
+    def _kept_if_possible(self, filling: Filling) -> Export:
+        try:
+            return self._claimed(filling)
         except AppMetricaError:
             raise  # some of them are an OSError, too
         except OSError as error:
+            export = self._temporary(filling)
             warnings.warn(
                 f"The store in {self._store.directory} cannot be written to ({error}); this export is not kept. "
                 "Free some space, or name another directory with Client(cache_dir=...) or APPMETRICA_CACHE_DIR.",
                 CacheWarning,
                 stacklevel=2,
             )
-            return self._temporary(filling)
+            return export
 
     def _claimed(self, filling: Filling) -> Export:
         key = self._order.request.key(self._order.client.origin())
@@ -139,6 +147,7 @@ class _Visit:
             key, waiting=lambda: self._watcher.say("another process is fetching the same export; waiting for it")
         ):
             export = self._look_up() or self._export(*filling.into(self._store))
+            use(export.path.parent, export.entry, lend=self._order.lend)
         self._make_room(export)
         return export
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import uuid
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .errors import InvalidRequestError
@@ -43,7 +44,8 @@ def write_whole(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         beside.replace(path)
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # moved into place already; or a leftover, for the next prune
+            beside.unlink()
 
 
 def flush(path: Path) -> None:

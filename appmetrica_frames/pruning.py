@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .durations import DAY
 from .files import PRIVATE_FILE, TEMPORARY
-from .store import PENDING, RECORD, Store, is_held, parquet_path, pending, used_at
+from .store import PENDING, RECORD, Store, is_current, is_held, own_files, parquet_path, pending, record, used_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,7 +54,7 @@ def evict(store: Store, *, max_bytes: int, now: float, keep: Path) -> None:
     """Remove the least recently used exports, but never the one that was just stored."""
     exports = [Stored(folder, entry) for folder, entry in store.records()]
     for export in too_many(exports, max_bytes=max_bytes, now=now, keep=keep):
-        remove_export(store, export)
+        remove_export(store, export, now=now)
 
 
 def leftovers(store: Store, now: float) -> Iterator[Path]:
@@ -65,30 +65,44 @@ def leftovers(store: Store, now: float) -> Iterator[Path]:
                 yield from _leftovers_in(folder, now)
 
 
-def remove_export(store: Store, export: Stored) -> bool:
-    """Remove an export, unless another process is about to replace it."""
+def remove_export(store: Store, export: Stored, *, now: float | None = None) -> bool:
+    """Remove an export, unless another process replaces it.
+
+    With `now`, the files of generations before it stay as long as somebody may hold them.
+    """
     with _idle(store, export.folder.name) as idle:
-        if idle:
-            # The record goes first: without it the files are nobody's, and a crash in between leaves a miss.
-            _remove(export.folder / RECORD)
-            for path in export.folder.iterdir():
+        if not idle or not is_current(export.folder, export.entry):
+            return False
+        # The record goes first: without it the files are nobody's, and a crash in between leaves a miss.
+        _remove(export.folder / RECORD)
+        for path in own_files(export.folder):
+            current = _generation(path) == export.entry.generation
+            if now is None or current or not is_held(path.with_suffix(".parquet"), now):
                 _remove(path)
-            _remove_empty(export.folder)
-    return idle
+        _remove_empty(export.folder)
+    return True
 
 
-def remove_leftovers(store: Store, paths: Iterable[Path]) -> None:
+def remove_leftovers(store: Store, paths: Iterable[Path], now: float) -> None:
     """Remove leftovers, and the folders that hold nothing else."""
-    for path in paths:
-        _remove(path)
+    planned = set(paths)
     for folder in store.folders():
-        _remove_empty(folder)
+        with _idle(store, folder.name) as idle:
+            if idle:  # and once more: what was left over when the plan was made may have become an export
+                for path in planned.intersection(_leftovers_in(folder, now)):
+                    _remove(path)
+                _remove_empty(folder)
 
 
 def _leftovers_in(folder: Path, now: float) -> Iterator[Path]:
-    current = next((entry.generation for _, entry in Store.records_in([folder], drop=False)), None)
-    for path in sorted(folder.iterdir()):
-        generation = path.name.split(".")[0]
+    try:
+        current = record(folder).generation
+    except (FileNotFoundError, ValueError):
+        current = None
+    except OSError:
+        return  # as long as the record cannot be read, nobody knows what belongs to it
+    for path in own_files(folder):
+        generation = _generation(path)
         if path.name == RECORD:
             old = current is None
         elif path.name == PENDING:
@@ -99,6 +113,10 @@ def _leftovers_in(folder: Path, now: float) -> Iterator[Path]:
             old = generation != current and not is_held(path.with_suffix(".parquet"), now)
         if old:
             yield path
+
+
+def _generation(path: Path) -> str:
+    return path.name.split(".")[0]
 
 
 @contextmanager

@@ -5,16 +5,20 @@
 <directory>/v1/<resource>/<key>/<generation>.lent      its path was given away, as late as this file was touched
 <directory>/v1/<resource>/<key>/pending.json           the server has accepted a job and the file is yet to come
 <directory>/v1/locks/<key>.lock                        held by the one process that fetches
+
+Whatever else lies there is not ours: it is neither read nor removed.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import uuid
 import warnings
 from contextlib import contextmanager, suppress
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .durations import DAY
@@ -23,7 +27,7 @@ from .errors import CacheWarning
 from .files import PRIVATE_FILE, TEMPORARY, checksum, create, flush, make_private, write_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from .request import ExportRequest
@@ -32,6 +36,10 @@ LAYOUT = "v1"
 RECORD = "entry.json"
 PENDING = "pending.json"
 MINUTES = 600.0
+KEY = re.compile(r"[0-9a-f]{32}")
+OURS = re.compile(
+    r"(?:entry|pending)\.json(?:\.[0-9a-f]{32}\.tmp)?|[0-9a-f]{32}\.(?:parquet|lent|(?:parquet|part\d+)\.tmp)"
+)
 
 
 class Store:
@@ -40,6 +48,7 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.root = directory / LAYOUT
+        self._spoken_of: set[Path] = set()
 
     def folder(self, resource: str, key: str) -> Path:
         """Return where an export of that key lives."""
@@ -48,17 +57,25 @@ class Store:
     def folders(self, resource: str = "*") -> Iterator[Path]:
         """Yield every folder that an export lives in, or is to live in."""
         with suppress(OSError):  # what may not be looked into holds nothing for us
-            yield from sorted(path for path in self.root.glob(f"{resource}/*") if path.is_dir())
+            yield from sorted(
+                path
+                for path in self.root.glob(f"{resource}/*")
+                if KEY.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+            )
 
     def records(self, resource: str = "*", *, drop: bool = False) -> Iterator[tuple[Path, Entry]]:
-        """Yield every folder that holds a sound record, with the record; of damaged ones it warns."""
-        yield from self.records_in(self.folders(resource), drop=drop)
-
-    @staticmethod
-    def records_in(folders: Iterable[Path], *, drop: bool) -> Iterator[tuple[Path, Entry]]:
-        """Yield those of some folders that hold a sound record, with the record."""
-        for folder in folders:
-            if entry := _record(folder / RECORD, drop=drop):
+        """Yield every folder that holds a sound record, with the record; of damaged ones it warns, once each."""
+        for folder in self.folders(resource):
+            try:
+                entry = record(folder)
+            except ValueError as error:
+                self._speak_of(folder / RECORD, error)
+                if drop:
+                    with suppress(OSError):
+                        (folder / RECORD).unlink()
+            except OSError:
+                continue  # gone; or not to be read now, perhaps another time
+            else:
                 yield folder, entry
 
     def candidates(self, request: ExportRequest, origin: str) -> list[tuple[Path, Entry]]:
@@ -104,6 +121,13 @@ class Store:
             make_private(self.directory / step)
         return folder
 
+    def _speak_of(self, path: Path, error: ValueError) -> None:
+        if path not in self._spoken_of:
+            self._spoken_of.add(path)
+            warnings.warn(
+                f"The record {path} is damaged ({error}); its export is as good as gone.", CacheWarning, stacklevel=3
+            )
+
 
 class Draft:
     """A Parquet file in the making, beside the place where it will stand."""
@@ -119,8 +143,9 @@ class Draft:
 
     def discard(self) -> None:
         """Remove everything that was not published."""
-        for path in self.folder.glob(f"{self.generation}.*{TEMPORARY}"):
-            path.unlink(missing_ok=True)
+        with suppress(OSError):  # it must not hide what went wrong before; the next prune removes it
+            for path in self.folder.glob(f"{self.generation}.*{TEMPORARY}"):
+                path.unlink(missing_ok=True)
 
     def publish(self, **facts: Any) -> tuple[Path, Entry]:
         """Make the file current, in steps of which each leaves the old export or the new one, whole."""
@@ -129,8 +154,14 @@ class Draft:
         entry = Entry(generation=self.generation, size=size, checksum=check, **facts)
         final = parquet_path(self.folder, entry)
         self.path.replace(final)
-        write_whole(self.folder / RECORD, entry.serialised())
-        flush(self.folder)
+        try:
+            write_whole(self.folder / RECORD, entry.serialised())
+        except OSError:
+            with suppress(OSError):  # without a record it is nobody's, and takes room on a disk that may be full
+                final.unlink()
+            raise
+        with suppress(OSError):  # it is stored; should a loss of power undo the names, that is a miss
+            flush(self.folder)
         forget_pending(self.folder)
         sweep(self.folder, entry, time.time())
         return final, entry
@@ -147,25 +178,51 @@ def parquet_path(folder: Path, entry: Entry) -> Path:
     return folder / f"{entry.generation}.parquet"
 
 
+def record(folder: Path) -> Entry:
+    """Return the record of an export; raise `ValueError` if it is damaged, `OSError` if it cannot be read."""
+    return parsed((folder / RECORD).read_bytes())
+
+
+def is_current(folder: Path, entry: Entry) -> bool:
+    """Tell whether the record still says the same: another process may have replaced or removed it."""
+    try:
+        return record(folder) == entry
+    except (OSError, ValueError):
+        return False
+
+
 def is_sound(folder: Path, entry: Entry) -> bool:
     """Tell whether the Parquet file is there and is, bit for bit, what was published."""
-    path = parquet_path(folder, entry)
     try:
-        return path.stat().st_size == entry.size and checksum(path) == entry.checksum
+        return _is_whole(folder, entry)
+    except OSError:
+        return False
+
+
+def is_damaged(folder: Path, entry: Entry) -> bool:
+    """Tell whether the Parquet file is known to be another; what cannot be read now, may be another time."""
+    try:
+        return not _is_whole(folder, entry)
+    except FileNotFoundError:
+        return True
     except OSError:
         return False
 
 
 def drop(folder: Path, entry: Entry) -> None:
-    """Forget a damaged export, so that it is fetched again."""
+    """Forget a damaged export, so that it is fetched again; unless another process has just done so."""
+    path = parquet_path(folder, entry)
+    if not is_current(folder, entry):
+        return
+    if not is_damaged(folder, entry):
+        warnings.warn(f"The stored export {path} cannot be read; it is fetched again.", CacheWarning, stacklevel=2)
+        return
     warnings.warn(
-        f"The stored export {parquet_path(folder, entry)} is damaged or gone; it is dropped and fetched again.",
-        CacheWarning,
-        stacklevel=2,
+        f"The stored export {path} is damaged or gone; it is dropped and fetched again.", CacheWarning, stacklevel=2
     )
     with suppress(OSError):
         (folder / RECORD).unlink()
-        parquet_path(folder, entry).unlink()
+        path.unlink()
 
 
 def use(folder: Path, entry: Entry, *, lend: bool) -> None:
@@ -184,8 +241,10 @@ def used_at(parquet: Path) -> float:
     """Return when a Parquet file was last used, in UNIX seconds."""
     try:
         return parquet.stat().st_mtime
-    except OSError:
+    except FileNotFoundError:
         return 0.0
+    except OSError:
+        return inf  # who knows
 
 
 def is_held(parquet: Path, now: float, *, minutes: float = MINUTES) -> bool:
@@ -198,10 +257,17 @@ def is_held(parquet: Path, now: float, *, minutes: float = MINUTES) -> bool:
 
 def sweep(folder: Path, current: Entry, now: float) -> None:
     """Remove the generations before the current one that nobody holds any more."""
-    for path in [*folder.glob("*.parquet"), *folder.glob("*.lent")]:
-        if path.stem != current.generation and not is_held(path.with_suffix(".parquet"), now):
-            with suppress(OSError):  # Windows keeps what is open
-                path.unlink()
+    with suppress(OSError):  # the next time, then
+        for path in own_files(folder):
+            replaced = path.suffix in {".parquet", ".lent"} and path.stem != current.generation
+            if replaced and not is_held(path.with_suffix(".parquet"), now):
+                with suppress(OSError):  # Windows keeps what is open
+                    path.unlink()
+
+
+def own_files(folder: Path) -> list[Path]:
+    """List what the store has put into a folder, and nothing that somebody else has."""
+    return sorted(path for path in folder.iterdir() if OURS.fullmatch(path.name))
 
 
 def note_pending(folder: Path, requested_at: float) -> None:
@@ -224,14 +290,6 @@ def forget_pending(folder: Path) -> None:
         (folder / PENDING).unlink()
 
 
-def _record(path: Path, *, drop: bool) -> Entry | None:
-    try:
-        return parsed(path.read_bytes())
-    except OSError:
-        return None
-    except ValueError as error:
-        warnings.warn(f"The record {path} is damaged ({error}); its export is as good as gone.", CacheWarning, 2)
-        if drop:
-            with suppress(OSError):
-                path.unlink()
-        return None
+def _is_whole(folder: Path, entry: Entry) -> bool:
+    path = parquet_path(folder, entry)
+    return path.stat().st_size == entry.size and checksum(path) == entry.checksum
