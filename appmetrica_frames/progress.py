@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import sys
+import time
 from contextlib import contextmanager
+from functools import wraps
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .durations import spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TextIO
 
     from .standing import Standing
+
+log = logging.getLogger("appmetrica_frames")
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+REDRAWN = 0.1  # seconds between two pictures of a download
 
 
 class Watcher(Protocol):
@@ -58,51 +68,98 @@ class Silent:
         pass
 
 
+def _harmless(show: Callable[..., None]) -> Callable[..., None]:
+    """Let what cannot be shown cost no export: after the first failure, nothing is shown any more."""
+
+    @wraps(show)
+    def shown(bars: Bars, *args: Any, **kwargs: Any) -> None:
+        if not bars.looks:
+            return
+        try:
+            show(bars, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - a stream, a terminal or a notebook may fail in any way
+            bars.looks, bars.tick = False, math.inf
+            log.debug("progress cannot be shown: %r", error)
+
+    return shown
+
+
 class Bars:
-    """One line that shows the stage: preparing, then downloading."""
+    """One line that shows the stage, waiting or downloading, and a line at the end that stays."""
 
-    looks = True
-    tick = 1.0
-
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self.looks = True
+        self.tick = 1.0
         self._title = title
+        self._clock = clock
+        self._began = clock()
         self._bar: Any = None
         self._stage = ""
+        self._stage_began = self._drawn = 0.0
+        self._received = 0  # bytes of bodies before this one
+        self._receiving = 0.0  # seconds that they took
 
+    @_harmless
     def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
-        if self._enter("preparing"):
-            self._bar = _tqdm()(total=100, bar_format="{desc} {bar} {postfix}", leave=False, file=sys.stderr)
+        if self._stage != "waiting":
+            self._enter("waiting", total=1.0)
         known = standing.fraction if standing else fraction
-        ahead = f", {standing.ahead} before it in the queue" if standing and standing.ahead else ""
-        self._bar.n = round(100 * (known or 0))
-        self._bar.set_description_str(f"{self._title}: preparing", refresh=False)
-        self._bar.set_postfix_str(spoken(waited) + ("" if known is None else f", {known:.0%} prepared") + ahead)
+        said = [f"waiting {spoken(waited)}"]
+        if standing and standing.ahead:
+            said.append(f"{standing.ahead} {'job' if standing.ahead == 1 else 'jobs'} before it")
+        elif known is not None:
+            said.append(f"{known:.0%} prepared")
+        self._draw(", ".join(said), known or 0.0)
 
+    @_harmless
     def downloading(self, size: int, total: int | None) -> None:
-        if self._enter("downloading") or size < self._bar.n:
-            self._close()
-            self._bar = _tqdm()(
-                total=total, desc=f"{self._title}: downloading", unit="B", unit_scale=True, leave=True, file=sys.stderr
-            )
-        self._bar.update(size - self._bar.n)
+        if self._stage != "downloading" or size < self._bar.n:
+            self._enter("downloading", total=total)
+        now = self._clock()
+        self._bar.n = size
+        if now - self._drawn < REDRAWN and size != total:
+            return
+        self._drawn = now
+        of = "" if total is None else f" of {spoken_size(total)}"
+        self._draw(f"downloading {spoken_size(size)}{of}{_speed(size, now - self._stage_began)}", size)
 
+    @_harmless
     def say(self, text: str) -> None:
-        _tqdm().write(f"{self._title}: {text}", file=sys.stderr)
+        self._leave()
+        self._received = 0  # whatever was received, this text is the last word on it
+        self._write(text)
 
-    def close(self) -> None:
-        self._enter("")
+    @_harmless
+    def close(self, *, done: bool = False) -> None:
+        """Take the bar away; if the export is there, say so."""
+        self._leave()
+        if done and self._received:
+            size = f"{spoken_size(self._received)} downloaded{_speed(self._received, self._receiving)}"
+            self._write(f"ready in {spoken(self._clock() - self._began)}, {size}")
 
-    def _enter(self, stage: str) -> bool:
-        if stage == self._stage:
-            return False
-        self._close()
-        self._stage = stage
-        return True
+    def _enter(self, stage: str, *, total: float | None) -> None:
+        self._leave()
+        self._stage, self._stage_began, self._drawn = stage, self._clock(), -math.inf
+        shape = "{desc}" if total is None else "{desc} |{bar}|"
+        self._bar = _tqdm()(total=total, bar_format=shape, desc=self._title, leave=False, file=_Stream(_stream()))
 
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
-            self._bar = None
+    def _leave(self) -> None:
+        bar, self._bar = self._bar, None
+        if bar is None:
+            return
+        if self._stage == "downloading":
+            self._received += int(bar.n)
+            self._receiving += self._clock() - self._stage_began
+        self._stage = ""
+        bar.close()
+
+    def _draw(self, text: str, n: float) -> None:
+        self._bar.n = n
+        self._bar.set_description_str(f"{self._title}: {text}", refresh=False)
+        self._bar.refresh()
+
+    def _write(self, text: str) -> None:
+        _tqdm().write(f"{self._title}: {text}", file=_Stream(_stream()))
 
 
 @contextmanager
@@ -114,26 +171,80 @@ def watching(title: str, *, wanted: bool | None) -> Iterator[Watcher]:
     bars = Bars(title)
     try:
         yield bars
+        bars.close(done=True)
     finally:
         bars.close()
 
 
 def somebody_looks() -> bool:
     """Tell whether standard error is a terminal, or this is a notebook."""
-    return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+    try:
+        return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+    except ValueError:  # it is closed
+        return False
 
 
 def in_notebook() -> bool:
     """Tell whether a Jupyter kernel runs this, without importing IPython."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
-    return type(shell).__name__ == "ZMQInteractiveShell"
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
+
+
+def spoken_size(size: float) -> str:
+    """Say a number of bytes in the unit that a person would choose, as in ``4.7 MB``."""
+    units = iter(UNITS)
+    unit = next(units)
+    while size >= 999.5 and unit != UNITS[-1]:  # noqa: PLR2004 - what would be rounded to 1000
+        size, unit = size / 1000, next(units)
+    return f"{size:.0f} {unit}" if unit == UNITS[0] else f"{size:.3g} {unit}"
+
+
+def _speed(size: float, seconds: float) -> str:
+    return f", {spoken_size(size / seconds)}/s" if seconds > 0 else ""
+
+
+def _stream() -> TextIO | None:
+    # A notebook paints what comes on standard error red, as if something had gone wrong.
+    return sys.stdout if in_notebook() else sys.stderr
+
+
+class _Stream:
+    """A stream that may be closed or gone: what cannot be written there is lost."""
+
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.write(text)
+        except (OSError, ValueError):
+            self._stream = None
+
+    def flush(self) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __eq__(self, other: object) -> bool:  # tqdm compares: other bars on the same stream make room for a text
+        return self._stream is getattr(other, "_stream", other)
+
+    def __hash__(self) -> int:
+        return hash(self._stream)
 
 
 def _tqdm() -> Any:
     if in_notebook():
-        from importlib.util import find_spec
-
-        if find_spec("ipywidgets"):
+        try:
+            import_module("ipywidgets")
+        except ImportError:
+            pass
+        else:
             from tqdm.notebook import tqdm as notebook_bar
 
             return notebook_bar

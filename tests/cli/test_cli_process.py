@@ -8,8 +8,9 @@ import select
 import signal
 import subprocess
 import sys
-import urllib.error
 import urllib.request
+from contextlib import ExitStack
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
 
     Command = Callable[..., Any]
+    Emulate = Callable[[str], tuple[subprocess.Popen[bytes], Path]]
 
 DAY = ("--application-id", 1111, "--date-since", "2024-07-01", "--date-until", "2024-07-01")
 HEAVY = {"pandas", "polars", "httpx", "pyarrow", "uvicorn", "starlette", "numpy"}
@@ -34,8 +36,8 @@ def one_line(text: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("words", [["--help"], ["read", "--help"], ["demo", "--help"]])
-def test_help_imports_nothing_heavy(words: list[str]) -> None:
+@pytest.mark.parametrize("words", [["--help"], ["cache", "ls"]])
+def test_neither_help_nor_the_store_needs_a_heavy_library(words: list[str]) -> None:
     ran = python(
         f"import sys; sys.argv[1:] = {words!r}\n"
         "from appmetrica_frames.__main__ import main\n"
@@ -82,6 +84,9 @@ def test_a_missing_token_is_one_line_and_exit_code_1(command: Command) -> None:
         (["read", "events", *DAY, "--base-url", "http://example.com"], "use https"),
         (["read", "push_tokens", *DAY], "takes no dates"),
         (["fields", "evnts"], "Did you mean 'events'?"),
+        (["read", "events", *DAY, "--max-bytes", "-1"], "max_bytes takes a whole number from 0"),
+        (["cache", "prune", "--max-bytes", "-1"], "max_bytes takes a whole number from 0"),
+        (["cache", "prune", "--older-than", "-1"], "older_than must be zero or more"),
     ],
 )
 def test_a_request_that_cannot_be_made_is_one_line_and_exit_code_2(
@@ -103,6 +108,7 @@ def test_a_request_that_cannot_be_made_is_one_line_and_exit_code_2(
         (["read", "events", *DAY, "-o", "out.xlsx"], "neither .parquet nor .csv"),
         (["read", "events", *DAY, "-o", "nowhere/out.csv"], "no directory"),
         (["read", "events", *DAY, "--token", "secret"], "No such option"),
+        (["cache", "remove"], "Say which exports"),
         (["sell"], "No such command"),
     ],
 )
@@ -134,18 +140,25 @@ def _interruptible() -> Iterator[None]:
 
 
 @pytest.fixture
-def emulator_process(_interruptible: None) -> Iterator[subprocess.Popen[bytes]]:
-    words = [sys.executable, "-m", "appmetrica_frames", "emulator", "--port", "0", "--rows-per-day", "100"]
-    with subprocess.Popen(
-        [*words, "--preparation", "60"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env={**os.environ, "PYTHONUTF8": "1"},
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def emulate(_interruptible: None, tmp_path: Path) -> Iterator[Emulate]:
+    """Start emulators, each of which gets a directory of its own for temporary files."""
+    with ExitStack() as running:
+
+        def start(module: str) -> tuple[subprocess.Popen[bytes], Path]:
+            room = tmp_path / "room"
+            room.mkdir()
+            words = [sys.executable, "-m", *module.split(), "--port", "0", "--rows-per-day", "100"]
+            process = subprocess.Popen(
+                [*words, "--preparation", "60"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONUTF8": "1", "TMPDIR": str(room)},
+            )
+            running.enter_context(process)
+            running.callback(process.kill)
+            return process, room
+
+        yield start
 
 
 def spoken_by(stream: IO[bytes] | None, stop: str) -> str:
@@ -167,29 +180,77 @@ def address(emulator: subprocess.Popen[bytes]) -> str:
     return found[0]
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent another way there")
-def test_the_emulator_serves_until_ctrl_c(emulator_process: subprocess.Popen[bytes]) -> None:
-    url = address(emulator_process)
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"{url}/management/v1/applications")  # noqa: S310 - loopback
-    refused.value.close()
-    assert refused.value.code == 401
-    emulator_process.send_signal(signal.SIGINT)
-    _, errors = emulator_process.communicate(timeout=30)
-    assert (emulator_process.returncode, errors) == (0, b"")
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are sent another way there")
+@pytest.mark.parametrize("module", ["appmetrica_frames emulator", "appmetrica_frames.emulator"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_emulator_serves_until_a_signal_and_leaves_nothing(emulate: Emulate, module: str, number: int) -> None:
+    process, room = emulate(module)
+    asked = urllib.request.Request(  # noqa: S310 - loopback
+        f"{address(process)}/logs/v1/export/push_tokens.csv?application_id=1111&fields=token",
+        headers={"Authorization": "OAuth emulator-token"},
+    )
+    with urllib.request.urlopen(asked) as answer:  # noqa: S310 - loopback
+        assert answer.status == 202
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=30)
+    assert (process.returncode, errors) == (0, b"")
+    assert list(room.iterdir()) == []
+
+
+@pytest.fixture
+def reading(emulate: Emulate, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start reads of an export that takes a minute to prepare."""
+    with ExitStack() as running:
+        emulated: list[str] = []
+
+        def start(*words: str) -> subprocess.Popen[bytes]:
+            emulated[:] = emulated or [address(emulate("appmetrica_frames emulator")[0])]
+            command = [sys.executable, "-m", "appmetrica_frames", *map(str, words), "--base-url", *emulated]
+            process = subprocess.Popen(
+                [*command, "--progress"],
+                stderr=subprocess.PIPE,
+                env={**os.environ, "PYTHONUTF8": "1", "APPMETRICA_TOKEN": "emulator-token"},
+            )
+            running.enter_context(process)
+            running.callback(process.kill)
+            return process
+
+        yield start
+
+
+def stopped(process: subprocess.Popen[bytes], number: int) -> str:
+    """Return the last line of a process that a signal ends while it waits."""
+    spoken_by(process.stderr, "waiting")
+    process.send_signal(number)
+    _, rest = process.communicate(timeout=30)
+    said = rest.decode()
+    assert "Traceback" not in said
+    return said.replace("\r", "\n").strip("\n").split("\n")[-1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent another way there")
-def test_ctrl_c_ends_a_wait_with_one_line_and_exit_code_130(emulator_process: subprocess.Popen[bytes]) -> None:
-    words = ["read", "events", *map(str, DAY), "--base-url", address(emulator_process), "--progress"]
-    with subprocess.Popen(
-        [sys.executable, "-m", "appmetrica_frames", *words],
-        stderr=subprocess.PIPE,
-        env={**os.environ, "APPMETRICA_TOKEN": "emulator-token"},
-    ) as reading:
-        spoken_by(reading.stderr, "preparing")
-        reading.send_signal(signal.SIGINT)
-        _, rest = reading.communicate(timeout=30)
-    assert reading.returncode == 130
-    assert rest.decode().splitlines()[-1].endswith("appmetrica-frames: interrupted")
-    assert b"Traceback" not in rest
+@pytest.mark.parametrize(
+    ("words", "how"),
+    [(["read"], "the same command"), (["download", "--refresh"], "the same command without --refresh")],
+)
+def test_ctrl_c_ends_a_wait_with_one_line_that_says_how_to_resume(
+    reading: Callable[..., subprocess.Popen[bytes]], words: list[str], how: str
+) -> None:
+    command, *flags = words
+    process = reading(command, "events", *map(str, DAY), *flags)
+    last = stopped(process, signal.SIGINT)
+    assert process.returncode == 130
+    assert last == f"appmetrica-frames: interrupted; {how} goes on with the same job"
+    again = reading(command, "events", *map(str, DAY))
+    assert "resuming the job" in spoken_by(again.stderr, "waiting")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM is no signal there")
+def test_sigterm_ends_a_wait_with_its_exit_code_and_leaves_no_temporary_file(
+    reading: Callable[..., subprocess.Popen[bytes]],
+) -> None:
+    process = reading("read", "events", *map(str, DAY))
+    stopped(process, signal.SIGTERM)
+    assert process.returncode == 143
+    store = Path(os.environ["APPMETRICA_CACHE_DIR"])
+    assert [path.name for path in store.rglob("*") if path.is_file() and path.suffix != ".lock"] == ["pending.json"]

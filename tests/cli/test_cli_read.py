@@ -9,13 +9,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from appmetrica_frames import Client, read_appmetrica
+from appmetrica_frames import Cache, Client, read_appmetrica
+from appmetrica_frames.emulator import Emulator, faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from appmetrica_frames.emulator import Emulator
 
     Command = Callable[..., Any]
 
@@ -74,6 +73,33 @@ def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(
     assert list(folder.iterdir()) == [target]
     assert pl.read_parquet(target).height == expected.height
     assert stat.S_IMODE(target.stat().st_mode) & stat.S_IRUSR
+
+
+def test_download_prints_the_paths_of_what_it_stored(
+    command: Command, served: dict[str, str], expected: pl.DataFrame
+) -> None:
+    ran = command("download", *WORDS[1:], **served)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.splitlines() == [str(export.path) for export in Cache().ls()]
+    assert_frame_equal(pl.read_parquet(ran.stdout.splitlines(), columns=COLUMNS), expected, check_column_order=False)
+
+
+def test_a_used_up_quota_is_made_up_for_by_a_stale_file(command: Command) -> None:
+    asked: dict[str, Any] = {"application_id": 1111, "fields": ["token"]}
+    words = ("read", "push_tokens", "--application-id", 1111, "--fields", "token", "--max-age", 0)
+    with Emulator(rows_per_day=100, faults={}) as server:
+        client = Client(server.token, base_url=server.base_url, poll=(0.01, 0.05), progress=False)
+        frame = read_appmetrica("push_tokens", client=client, **asked)
+        server.faults[1:] = faults.Answer(429, retry_after=86_400)
+        variables = {"APPMETRICA_TOKEN": server.token, "APPMETRICA_BASE_URL": server.base_url}
+        refused = command(*words, **variables)
+        ran = command(*words, "--stale-if-error", 3600, "--max-bytes", 10**9, **variables)
+    assert refused.returncode == 1
+    assert "appmetrica-frames: QuotaExceededError: " in refused.stderr
+    assert ran.returncode == 0
+    assert ran.stdout.startswith(f"shape: ({frame.height:_}, 1)")
+    assert ran.stderr.startswith("appmetrica-frames: CacheWarning: ")
+    assert "A stored file is returned instead" in ran.stderr
 
 
 def test_a_second_read_needs_no_server(command: Command, served: dict[str, str], expected: pl.DataFrame) -> None:
