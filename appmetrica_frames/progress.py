@@ -96,32 +96,32 @@ class Bars:
         self._bar: Any = None
         self._stage = ""
         self._stage_began = self._drawn = 0.0
-        self._received = 0  # bytes of bodies before this one
-        self._receiving = 0.0  # seconds that they took
+        self._size = 0  # bytes of this body
+        self._received = 0  # bytes of the bodies before it
+        self._receiving = 0.0  # seconds that those took
 
     @_harmless
     def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
         if self._stage != "waiting":
-            self._enter("waiting", total=1.0)
+            self._enter("waiting")
         known = standing.fraction if standing else fraction
         said = [f"waiting {spoken(waited)}"]
         if standing and standing.ahead:
             said.append(f"{standing.ahead} {'job' if standing.ahead == 1 else 'jobs'} before it")
         elif known is not None:
             said.append(f"{known:.0%} prepared")
-        self._draw(", ".join(said), known or 0.0)
+        self._draw(", ".join(said), known or 0.0, total=1.0)
 
     @_harmless
     def downloading(self, size: int, total: int | None) -> None:
-        if self._stage != "downloading" or size < self._bar.n:
-            self._enter("downloading", total=total)
-        now = self._clock()
-        self._bar.n = size
+        if self._stage != "downloading" or size < self._size:
+            self._enter("downloading")
+        now, self._size = self._clock(), size
         if now - self._drawn < REDRAWN and size != total:
             return
         self._drawn = now
         of = "" if total is None else f" of {spoken_size(total)}"
-        self._draw(f"downloading {spoken_size(size)}{of}{_speed(size, now - self._stage_began)}", size)
+        self._draw(f"downloading {spoken_size(size)}{of}{_speed(size, now - self._stage_began)}", size, total=total)
 
     @_harmless
     def say(self, text: str) -> None:
@@ -137,25 +137,28 @@ class Bars:
             size = f"{spoken_size(self._received)} downloaded{_speed(self._received, self._receiving)}"
             self._write(f"ready in {spoken(self._clock() - self._began)}, {size}")
 
-    def _enter(self, stage: str, *, total: float | None) -> None:
+    def _enter(self, stage: str) -> None:
         self._leave()
         self._stage, self._stage_began, self._drawn = stage, self._clock(), -math.inf
-        shape = "{desc}" if total is None else "{desc} |{bar}|"
-        self._bar = _tqdm()(total=total, bar_format=shape, desc=self._title, leave=False, file=_Stream(_stream()))
 
     def _leave(self) -> None:
-        bar, self._bar = self._bar, None
-        if bar is None:
-            return
         if self._stage == "downloading":
-            self._received += int(bar.n)
+            self._received += self._size
             self._receiving += self._clock() - self._stage_began
-        self._stage = ""
-        bar.close()
+        self._stage, self._size = "", 0
+        bar, self._bar = self._bar, None
+        if bar is not None:
+            bar.close()
 
-    def _draw(self, text: str, n: float) -> None:
+    def _draw(self, text: str, n: float, *, total: float | None) -> None:
+        said = f"{self._title}: {text}"
+        if self._bar is None:
+            shape = "{desc}" if total is None else "{desc} |{bar}|"
+            file = _Stream(_stream())
+            self._bar = _tqdm()(desc=said, initial=n, total=total, bar_format=shape, leave=False, file=file)
+            return
         self._bar.n = n
-        self._bar.set_description_str(f"{self._title}: {text}", refresh=False)
+        self._bar.set_description_str(said, refresh=False)
         self._bar.refresh()
 
     def _write(self, text: str) -> None:

@@ -1,0 +1,361 @@
+"""What people see while they wait, in a terminal and in a notebook; and that what they cannot see costs nothing."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+import warnings
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from appmetrica_frames import Client, progress, read_appmetrica
+from appmetrica_frames.progress import Bars, Silent, somebody_looks, spoken_size, watching
+from appmetrica_frames.standing import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from appmetrica_frames.emulator import Emulator
+
+MB = 1_000_000
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal; what stands in its last line is what is seen."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines as they stand in the end: each return goes over what was there."""
+        return [_overwritten(line) for line in self.getvalue().split("\n")]
+
+
+def _overwritten(line: str) -> str:
+    seen: list[str] = []
+    for piece in line.split("\r"):
+        seen[: len(piece)] = piece
+    return "".join(seen).rstrip()
+
+
+class Broken(Terminal):
+    """A terminal that went away."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+class Full(Terminal):
+    """A disk behind a redirection that is full."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    stream = Terminal()
+    # Not sys.stderr itself, which pytest puts back between a fixture and its test.
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stream, stdout=stream, modules=sys.modules))
+    return stream
+
+
+class Clock:
+    """A clock that only goes when told."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bars(terminal: Terminal, clock: Clock) -> Bars:
+    return Bars("events", clock=clock)
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make this process look like a Jupyter kernel, with ipywidgets or without."""
+
+    def pretend(*, widgets: bool, shell: str = "ZMQInteractiveShell", base: type = object) -> None:
+        ipython: Any = ModuleType("IPython")
+        running = type(shell, (base,), {})()
+        ipython.get_ipython = lambda: running
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        known: Any = ModuleType("ipywidgets") if widgets else None
+        monkeypatch.setitem(sys.modules, "ipywidgets", known)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("fraction", "standing", "expected"),
+    [
+        (None, None, "events: waiting 1 min 20 s |"),
+        (0.4, None, "events: waiting 1 min 20 s, 40% prepared |"),
+        (0.4, Standing(0, 0.55), "events: waiting 1 min 20 s, 55% prepared |"),
+        (None, Standing(1, 0.0), "events: waiting 1 min 20 s, 1 job before it |"),
+        (None, Standing(2, 0.0), "events: waiting 1 min 20 s, 2 jobs before it |"),
+    ],
+)
+def test_a_wait_shows_its_length_and_how_far_the_job_is(
+    bars: Bars, terminal: Terminal, fraction: float | None, standing: Standing | None, expected: str
+) -> None:
+    bars.preparing(80.0, fraction, standing)
+    assert terminal.lines[-1].startswith(expected)
+
+
+def test_a_download_shows_its_size_and_its_speed(bars: Bars, terminal: Terminal, clock: Clock) -> None:
+    bars.downloading(0, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 0 B of 4 MB |")
+    clock.now += 0.05
+    bars.downloading(MB // 10, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 0 B of 4 MB |")  # no picture for every chunk
+    clock.now += 0.45
+    bars.downloading(MB, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 1 MB of 4 MB, 2 MB/s |")
+
+
+def test_a_download_of_unknown_size_shows_what_has_come(bars: Bars, terminal: Terminal, clock: Clock) -> None:
+    bars.downloading(0, None)
+    clock.now += 2
+    bars.downloading(3 * MB, None)
+    assert terminal.lines[-1] == "events: downloading 3 MB, 1.5 MB/s"
+
+
+def test_one_line_stays_in_the_end(terminal: Terminal, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress.time, "monotonic", clock)
+    monkeypatch.setattr(Bars.__init__, "__kwdefaults__", {"clock": clock})
+    with watching("events", wanted=None) as watcher:
+        watcher.preparing(0.0, None)
+        clock.now += 60
+        watcher.preparing(60.0, 0.5)
+        watcher.downloading(0, 4 * MB)
+        clock.now += 2
+        watcher.downloading(4 * MB, 4 * MB)
+        watcher.preparing(0.0, None)  # of the second part
+        watcher.downloading(0, 2 * MB)
+        clock.now += 1
+        watcher.downloading(2 * MB, 2 * MB)
+    assert terminal.lines == ["events: ready in 1 min 3 s, 6 MB downloaded, 2 MB/s", ""]
+
+
+def test_a_body_that_comes_again_begins_from_nothing(bars: Bars, terminal: Terminal, clock: Clock) -> None:
+    bars.downloading(3 * MB, 4 * MB)
+    clock.now += 1
+    bars.downloading(MB, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 1 MB of 4 MB |")
+
+
+def test_a_failure_leaves_no_line(terminal: Terminal) -> None:
+    def interrupted(stage: str) -> None:
+        if stage == "while it downloads":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _whole_export(wanted=True, at=interrupted)
+    assert terminal.lines == ["events: resuming", ""]
+
+
+def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: Bars, terminal: Terminal) -> None:
+    bars.preparing(1.0, None)
+    bars.say("resuming the job that was asked for 5 min ago")
+    bars.preparing(2.0, None)
+    assert terminal.lines[0] == "events: resuming the job that was asked for 5 min ago"
+    assert terminal.lines[-1].startswith("events: waiting 2 s |")
+    bars.downloading(MB, None)
+    bars.say("from the store, built at most 3 d ago")
+    bars.close(done=True)
+    assert terminal.lines[1:] == ["events: from the store, built at most 3 d ago", ""]
+
+
+def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, clock: Clock) -> None:
+    first, second = Bars("events", clock=clock), Bars("crashes", clock=clock)
+    first.preparing(1.0, None)
+    second.say("from the store")
+    assert terminal.lines[0] == "crashes: from the store"
+    assert terminal.lines[-1].startswith("events: waiting 1 s |")
+    first.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stream", "expected"),
+    [
+        (None, Terminal, Bars),
+        (None, io.StringIO, Silent),
+        (False, Terminal, Silent),
+        (True, io.StringIO, Bars),
+        (None, lambda: None, Silent),
+    ],
+)
+def test_bars_are_for_a_terminal_or_for_who_asks(
+    monkeypatch: pytest.MonkeyPatch, stream: Callable[[], Any], expected: type, *, wanted: bool | None
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream())
+    with watching("events", wanted=wanted) as watcher:
+        assert type(watcher) is expected
+
+
+@pytest.mark.parametrize("widgets", [True, False])
+def test_progress_false_is_silent_everywhere(
+    notebook: Callable[..., None], terminal: Terminal, capsys: pytest.CaptureFixture[str], *, widgets: bool
+) -> None:
+    notebook(widgets=widgets)
+    with watching("events", wanted=False) as watcher:
+        assert (watcher.looks, watcher.tick) == (False, math.inf)
+        watcher.preparing(1.0, 0.5, Standing(1, 0.5))
+        watcher.downloading(1, 2)
+        watcher.say("from the store")
+    assert (terminal.getvalue(), capsys.readouterr().out) == ("", "")
+
+
+@pytest.mark.parametrize("stream", [Broken, Full])
+@pytest.mark.parametrize("wanted", [None, True])
+def test_a_stream_that_fails_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, stream: type[Terminal], *, wanted: bool | None
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream())
+    _whole_export(wanted=wanted)
+
+
+@pytest.mark.parametrize("wanted", [None, True])
+@pytest.mark.parametrize("when", ["before", "while it waits", "while it downloads"])
+def test_a_closed_stream_costs_nothing(monkeypatch: pytest.MonkeyPatch, when: str, *, wanted: bool | None) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    if when == "before":
+        stream.close()
+    _whole_export(wanted=wanted, at=lambda stage: stream.close() if stage == when else None)
+
+
+def test_no_stream_at_all_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    _whole_export(wanted=True)
+
+
+def _whole_export(*, wanted: bool | None, at: Callable[[str], Any] = str) -> None:
+    with watching("events", wanted=wanted) as watcher:
+        watcher.say("resuming")
+        watcher.preparing(0.0, None)
+        at("while it waits")
+        watcher.preparing(1.0, 0.5)
+        watcher.downloading(1, 2)
+        at("while it downloads")
+        watcher.downloading(2, 2)
+
+
+def test_a_bar_that_cannot_be_made_costs_nothing_and_is_not_tried_again(
+    bars: Bars, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def missing() -> None:
+        tried.append(1)
+        raise ImportError("IProgress not found. Please update jupyter and ipywidgets.")
+
+    monkeypatch.setattr(progress, "_tqdm", missing)
+    bars.preparing(1.0, None)
+    assert (bars.looks, bars.tick) == (False, math.inf)
+    bars.downloading(1, 2)
+    bars.say("from the store")
+    bars.close(done=True)
+    assert (tried, terminal.getvalue()) == ([1], "")
+
+
+def test_an_export_arrives_although_standard_error_is_closed(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    client = Client(server.token, base_url=server.base_url, poll=(0.01, 0.05), progress=True)
+    assert read_appmetrica("push_tokens", application_id=1111, fields=["token"], client=client).height > 0
+
+
+def test_in_a_notebook_without_widgets_the_plain_bar_is_used(
+    notebook: Callable[..., None], capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    notebook(widgets=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert somebody_looks()
+        shown = Bars("events", clock=clock)
+        shown.preparing(80.0, 0.4)
+        shown.say("from the store")
+    assert shown.looks
+    said = capsys.readouterr()
+    assert "events: waiting 1 min 20 s, 40% prepared" in said.out
+    assert said.out.endswith("events: from the store\n")
+    assert said.err == ""  # a notebook paints it red
+
+
+def test_in_a_notebook_with_widgets_the_bar_is_one(
+    notebook: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    made: list[Any] = []
+
+    class Widget:
+        def __init__(self, **words: Any) -> None:
+            self.words = words
+            made.append(self)
+
+        def close(self) -> None:
+            self.words["closed"] = True
+
+        @classmethod
+        def write(cls, text: str, file: Any) -> None:
+            file.write(f"{text}\n")
+
+    room: Any = ModuleType("tqdm.notebook")
+    room.tqdm = Widget
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", room)
+    notebook(widgets=True)
+    shown = Bars("events", clock=clock)
+    shown.preparing(80.0, 0.4)
+    shown.downloading(2 * MB, 2 * MB)
+    clock.now += 2
+    shown.close(done=True)
+    waiting, downloading = made
+    assert (waiting.words["desc"], waiting.words["initial"]) == ("events: waiting 1 min 20 s, 40% prepared", 0.4)
+    assert (downloading.words["desc"], downloading.words["total"]) == ("events: downloading 2 MB of 2 MB", 2 * MB)
+    assert [bar.words["closed"] for bar in made] == [True, True]
+    assert capsys.readouterr() == ("events: ready in 2 s, 2 MB downloaded, 1 MB/s\n", "")
+
+
+@pytest.mark.parametrize(
+    ("shell", "base", "expected"),
+    [
+        ("ZMQInteractiveShell", object, True),
+        ("Shell", type("ZMQInteractiveShell", (), {}), True),  # Colab's
+        ("TerminalInteractiveShell", object, False),
+    ],
+)
+def test_a_notebook_is_known_by_its_shell(
+    notebook: Callable[..., None], shell: str, base: type, *, expected: bool
+) -> None:
+    notebook(widgets=False, shell=shell, base=base)
+    assert progress.in_notebook() is expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (4_660_000, "4.66 MB"),
+        (999_600_000, "1 GB"),
+        (12_345_678_901, "12.3 GB"),
+        (2e15, "2e+03 TB"),
+    ],
+)
+def test_a_size_is_said_for_people(size: float, expected: str) -> None:
+    assert spoken_size(size) == expected
