@@ -10,13 +10,17 @@ from .decode.csv import read_csv, schema
 from .decode.json import read_json
 from .decode.types import Column, arrow_type
 from .errors import SchemaError
+from .stages import Stages
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from .request import ExportRequest
     from .steps import Part
     from .store import Draft
     from .transport import Body
 
+PIECES_AHEAD = 8
 READERS = {"csv": read_csv, "json": read_json}
 
 
@@ -48,8 +52,7 @@ class Reception:
         columns = [self._column(name) for name in self._request.wire_fields]
         path = self._draft.path if part.count == 1 else self._draft.part(part.number)
         try:
-            batches = READERS[self._request.wire_format](content(body), columns)
-            self._rows[part] = parquet.write(path, schema(columns), batches, about=self._request.described())
+            self._rows[part] = self._written(body, columns, path)
         except SchemaError as misfit:
             if self._strict or misfit.column is None or misfit.column in self.as_text:
                 raise
@@ -58,6 +61,14 @@ class Reception:
         if part.count > 1 and part.number == part.count - 1:
             self._join(part.count)
         return True
+
+    def _written(self, body: Body, columns: list[Column], path: Path) -> int:
+        # Network and gunzip, parsing, and Parquet each keep a core busy, at a distance that bounds what is held.
+        with Stages(abort=body.abort) as stages:
+            pieces = stages.ahead(content(body), depth=PIECES_AHEAD, name="download")
+            batches = READERS[self._request.wire_format](pieces, columns)
+            groups = stages.ahead(parquet.row_groups(batches), depth=1, name="gather")
+            return parquet.write(path, schema(columns), groups, about=self._request.described())
 
     def _join(self, count: int) -> None:
         parts = [self._draft.part(number) for number in range(count)]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import random
-from contextlib import contextmanager
+import socket
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -82,8 +83,17 @@ class Body:
         self.framed = bool(length) or headers.get("transfer-encoding", "").lower() == "chunked"
         self.total = int(length) if length.isdigit() else None
         self.encoding = headers.get("content-encoding", "identity").strip().lower()
+        self._response = response
         self._chunks = chunks
         self._watcher = watcher
+
+    def abort(self) -> None:
+        """Wake a thread that waits for the next bytes: they are not wanted any more."""
+        stream = self._response.extensions.get("network_stream")
+        connection = stream.get_extra_info("socket") if stream else None
+        if connection is not None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def __iter__(self) -> Iterator[bytes]:
         size = 0

@@ -32,15 +32,15 @@ def split_header(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
 
 def whole_rows(chunks: Iterable[bytes], *, size: int) -> Iterator[bytes]:
     """Yield blocks of whole rows of about `size` bytes; a longer row makes a longer block."""
-    held: list[bytes] = []
+    held: list[memoryview] = []
     quoted = False
     for piece in pieces(chunks, size):
         quoted ^= _odd_quotes(piece)
         end = _last_row_end(piece, quoted=quoted)
         if end:
-            yield b"".join([*held, piece[:end]])
+            yield b"".join([*held, memoryview(piece)[:end]])
             held.clear()
-        held.append(piece[end:])
+        held.append(memoryview(piece)[end:])
         _refuse_endless_row(held)
     if quoted:
         raise DecodeError("The body ends inside a quoted cell: its end is missing, or a quote in it has no partner.")
@@ -55,14 +55,18 @@ def empty_line(block: bytes) -> int | None:
 
 
 def pieces(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    held = bytearray()
+    """Yield the same bytes in pieces of `size`, the last one shorter; each byte is copied once."""
+    held: list[bytes | memoryview] = []
+    missing = size
     for chunk in chunks:
-        for start in range(0, len(chunk), size):
-            held += chunk[start : start + size]
-            if len(held) >= size:
-                yield bytes(held[:size])
-                del held[:size]
-    yield bytes(held)
+        rest = memoryview(chunk)
+        while len(rest) >= missing:
+            yield b"".join([*held, rest[:missing]])
+            rest, missing = rest[missing:], size
+            held.clear()
+        held.append(rest)
+        missing -= len(rest)
+    yield b"".join(held)
 
 
 def _row_end(head: bytearray) -> int:
@@ -96,8 +100,8 @@ def _odd_quotes(text: bytes, start: int = 0, end: int | None = None) -> bool:
     return text.count(b'"', start, end) % 2 == 1
 
 
-def _refuse_endless_row(held: list[bytes]) -> None:
+def _refuse_endless_row(held: list[memoryview]) -> None:
     if sum(map(len, held)) > ROW_LIMIT:
         raise DecodeError(
-            f"A row is longer than {ROW_LIMIT} bytes; a quote in it may have no partner: {held[0][:80]!r}"
+            f"A row is longer than {ROW_LIMIT} bytes; a quote in it may have no partner: {bytes(held[0][:80])!r}"
         )
