@@ -1,25 +1,29 @@
 """AppMetrica Logs API exports as Polars and pandas DataFrames, in one call."""
 
-from .cache import Cache, CachedExport, CacheInfo, Removal, Verification
-from .catalog_frames import fields, resources
-from .client import Client
-from .errors import (
-    AppMetricaError,
-    AuthenticationError,
-    CacheWarning,
-    DecodeError,
-    DownloadError,
-    InvalidRequestError,
-    MissingTokenError,
-    NotCachedError,
-    PreparationTimeoutError,
-    QuotaExceededError,
-    RequestRejectedError,
-    SchemaError,
-    SchemaWarning,
-    ServerError,
-)
-from .frames import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .cache import Cache, CachedExport, CacheInfo, Removal, Verification
+    from .catalog_frames import fields, resources
+    from .client import Client
+    from .errors import (
+        AppMetricaError,
+        AuthenticationError,
+        CacheWarning,
+        DecodeError,
+        DownloadError,
+        InvalidRequestError,
+        MissingTokenError,
+        NotCachedError,
+        PreparationTimeoutError,
+        QuotaExceededError,
+        RequestRejectedError,
+        SchemaError,
+        SchemaWarning,
+        ServerError,
+    )
+    from .frames import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
 
 __version__ = "0.1.0"
 
@@ -52,3 +56,20 @@ __all__ = [
     "resources",
     "scan_appmetrica",
 ]
+
+
+# The rooms are entered when a name of theirs is first used: importing the package costs next to nothing.
+_ROOMS = ("errors", "client", "catalog_frames", "cache", "frames")
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:
+        for room in _ROOMS:
+            if (found := getattr(import_module(f"{__name__}.{room}"), name, None)) is not None:
+                globals()[name] = found
+                return found
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

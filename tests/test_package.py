@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames import words
+from appmetrica_frames import catalog, words
 
 if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
@@ -52,13 +52,21 @@ def test_a_read_from_the_store_loads_what_it_returns_and_no_more(
 
 
 def test_all_names_what_is_public() -> None:
-    public = {
-        name
-        for name, value in vars(af).items()
-        if not name.startswith("_") and not inspect.ismodule(value) and name != "annotations"
-    }
-    assert set(af.__all__) == public | {"__version__"}
+    typed = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
+    imported = {alias.name for node in ast.walk(typed) if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert set(af.__all__) == imported - {"import_module", "TYPE_CHECKING"} | {"__version__"}
     assert af.__all__ == sorted(af.__all__)
+    assert set(af.__all__) <= set(dir(af))
+
+
+@pytest.mark.parametrize("name", af.__all__)
+def test_every_public_name_is_there_when_it_is_used(name: str) -> None:
+    assert imported_by(f"from appmetrica_frames import {name}") & HEAVY == set()
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'read_metrica'"):
+        af.read_metrica  # type: ignore[attr-defined]  # noqa: B018
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
@@ -120,7 +128,7 @@ def _imports(path: Path) -> set[str]:
 
 def test_field_types_of_the_catalogue() -> None:
     """The ids of which half would not fit a signed column, and the fields whose documented type misleads."""
-    types = {field.name: field.type for kind in af.catalog.resources().values() for field in kind.fields.values()}
+    types = {field.name: field.type for kind in catalog.resources().values() for field in kind.fields.values()}
     assert {types[name] for name in ("appmetrica_device_id", "tracking_id", "crash_id", "session_id")} == {"uint64"}
     assert types["ecom_product_sku"] == types["error_id"] == types["is_revenue_verified"] == "string"
     assert types["revenue_price"] == types["ecom_cart_item_quantity"] == "float64"
@@ -128,4 +136,4 @@ def test_field_types_of_the_catalogue() -> None:
     assert {kind for name, kind in types.items() if name.endswith("_datetime")} == {"datetime"}
     assert len(af.resources()) == 14
     assert af.resources().filter(deprecated=True)["resource"].to_list() == ["profiles"]
-    assert get_type_hints(af.catalog.Field)["name"] is str
+    assert get_type_hints(catalog.Field)["name"] is str
