@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("appmetrica_frames")
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
+SPEED_AFTER = 0.1  # seconds; before that, a speed says nothing
 REDRAWN = 0.1  # seconds between two pictures of a download
 
 
@@ -203,7 +204,7 @@ def spoken_size(size: float) -> str:
 
 
 def _speed(size: float, seconds: float) -> str:
-    return f", {spoken_size(size / seconds)}/s" if seconds > 0 else ""
+    return f", {spoken_size(size / seconds)}/s" if seconds >= SPEED_AFTER else ""
 
 
 def _stream() -> TextIO | None:
