@@ -14,9 +14,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
+
+from appmetrica_frames.cli import app
+from appmetrica_frames.cli.talk import NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from click.testing import Result
 
     from appmetrica_frames.emulator import Emulator
 
@@ -72,6 +78,11 @@ def test_a_missing_token_is_one_line_and_exit_code_1(command: Command) -> None:
     assert ran.stdout == ""
 
 
+def invoked(*words: object) -> Result:
+    """Run a command in this process: what it refuses, it refuses before anything heavy begins."""
+    return CliRunner().invoke(app, [*map(str, words)], env={"APPMETRICA_TOKEN": "t"}, prog_name=NAME)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -89,11 +100,9 @@ def test_a_missing_token_is_one_line_and_exit_code_1(command: Command) -> None:
         (["cache", "prune", "--older-than", "-1"], "older_than must be zero or more"),
     ],
 )
-def test_a_request_that_cannot_be_made_is_one_line_and_exit_code_2(
-    command: Command, words: list[object], said: str
-) -> None:
-    ran = command(*words, APPMETRICA_TOKEN="t")
-    assert ran.returncode == 2
+def test_a_request_that_cannot_be_made_is_one_line_and_exit_code_2(words: list[object], said: str) -> None:
+    ran = invoked(*words)
+    assert ran.exit_code == 2
     assert one_line(ran.stderr).startswith("appmetrica-frames: InvalidRequestError: ")
     assert said in ran.stderr
 
@@ -112,11 +121,17 @@ def test_a_request_that_cannot_be_made_is_one_line_and_exit_code_2(
         (["sell"], "No such command"),
     ],
 )
-def test_a_misused_command_says_how_to_use_it(command: Command, words: list[object], said: str) -> None:
-    ran = command(*words, APPMETRICA_TOKEN="t")
-    assert ran.returncode == 2
+def test_a_misused_command_says_how_to_use_it(words: list[object], said: str) -> None:
+    ran = invoked(*words)
+    assert ran.exit_code == 2
     assert "Usage: appmetrica-frames" in ran.stderr
     assert said in " ".join(ran.stderr.split())
+
+
+@pytest.mark.parametrize("word", ["evnts", "events --token secret"])
+def test_a_refusal_is_the_exit_code_of_the_process(command: Command, word: str) -> None:
+    ran = command("read", *word.split(), *DAY, APPMETRICA_TOKEN="t")
+    assert (ran.returncode, ran.stdout) == (2, "")
 
 
 def test_a_server_that_refuses_is_one_line_and_exit_code_1(command: Command, server: Emulator) -> None:
