@@ -59,7 +59,10 @@ def prune(
     *,
     max_bytes: Annotated[
         int | None,
-        typer.Option(metavar="BYTES", help="Remove the least recently used exports until so much is left."),
+        typer.Option(
+            metavar="BYTES",
+            help="Remove the least recently used exports until so much is left; those lent within a day stay.",
+        ),
     ] = None,
     older_than: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Remove exports stored longer ago than this.")
