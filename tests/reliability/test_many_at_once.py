@@ -1,0 +1,182 @@
+"""Many processes and threads ask for one export: one fetches it, and nobody waits for the dead."""
+
+from __future__ import annotations
+
+import gzip
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import appmetrica_frames as af
+from appmetrica_frames.emulator import Emulator
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROCESSES, THREADS = 8, 4
+
+READ = """
+import sys, threading, warnings
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+import polars
+import appmetrica_frames as af
+from appmetrica_frames.store import Store
+
+warnings.simplefilter("error", af.CacheWarning)
+if "{lock}" == "no lock":
+    @contextmanager
+    def claim(self, key, *, waiting):
+        self.made(self.root / "locks")
+        yield
+    Store.claim = claim
+
+client = af.Client("{token}", base_url="{base_url}", cache_dir=r"{cache}", poll=(0.05, 0.1), progress=False)
+together = threading.Barrier({threads})
+
+def read(_):
+    together.wait()
+    frame = af.read_appmetrica("installations", application_id={app}, date_since="2024-07-29",
+                               date_until="2024-07-29", client=client)
+    return frame.hash_rows(seed=0).sort().hash(seed=0).sum(), frame.height
+
+print("ready", flush=True)
+sys.stdin.readline()
+with ThreadPoolExecutor({threads}) as pool:
+    print(*set(pool.map(read, range({threads}))))
+"""
+
+
+def asked_at_once(server: Emulator, cache: Path, lock: str) -> set[str]:
+    """Return what all threads of all processes read, having let go of all at once."""
+    code = READ.format(
+        token=server.token,
+        base_url=server.base_url,
+        cache=cache,
+        app=server.application_id,
+        threads=THREADS,
+        lock=lock,
+    )
+    command = [sys.executable, "-c", code]
+    processes = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(PROCESSES)
+    ]
+    try:
+        for process in processes:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "ready\n"
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        answers = [process.communicate(timeout=60) for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
+            process.communicate()
+    assert [process.returncode for process in processes] == [0] * PROCESSES, answers
+    return {out for out, _ in answers}
+
+
+@pytest.mark.parametrize("lock", ["lock", "no lock"])
+def test_all_read_the_same(lock: str, tmp_path: Path) -> None:
+    with Emulator(rows_per_day=2000, preparation=0.5) as server:
+        read = asked_at_once(server, tmp_path / "shared", lock)
+        assert len(read) == 1
+        assert not read.pop().endswith(" 0)\n")
+        assert server.preparations == 1
+        if lock == "lock":
+            assert server.downloads == 1
+        sys.stdout.write(f"{lock}: {PROCESSES} x {THREADS} asked, {server.downloads} downloaded\n")
+    assert af.Cache(tmp_path / "shared").verify().damaged == ()
+    assert len(af.Cache(tmp_path / "shared").ls()) == 1
+
+
+class Stalling:
+    """A server that says 202, then sends half of the file and nothing more, then whatever is asked for, whole."""
+
+    BODY = gzip.compress(b"appmetrica_device_id,token\n1,a\n2,b\n3,c")
+    HEAD = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.stalled = threading.Event()
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    @property
+    def base_url(self) -> str:
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+
+    def close(self) -> None:
+        with socket.create_connection(self._socket.getsockname()) as last:
+            last.sendall(b"stop")
+        self._thread.join(10)
+        for connection in [self._socket, *self._open]:
+            connection.close()
+
+    def _serve(self) -> None:
+        while True:
+            connection, _ = self._socket.accept()
+            self._open.append(connection)
+            request = connection.recv(65536)
+            if request == b"stop":
+                return
+            self.requests.append(request)
+            if len(self.requests) == 1:
+                connection.sendall(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+            elif len(self.requests) == 2:
+                connection.sendall(self.HEAD + self.BODY[: len(self.BODY) // 2])
+                self.stalled.set()
+                continue
+            else:
+                connection.sendall(self.HEAD + self.BODY)
+            connection.close()
+
+
+HOLD = """
+import appmetrica_frames as af
+client = af.Client("t", base_url="{base_url}", cache_dir=r"{cache}", poll=(0.0, 0.0), progress=False)
+af.read_appmetrica("push_tokens", application_id=1, fields=["token"], max_age=3600, client=client)
+"""
+
+
+def test_a_holder_killed_in_the_middle_of_its_download_blocks_nobody(tmp_path: Path) -> None:
+    server = Stalling()
+    cache = tmp_path / "shared"
+    read: list[Any] = []
+
+    def next_one() -> None:
+        client = af.Client("t", base_url=server.base_url, cache_dir=cache, poll=(0.0, 0.0), progress=False)
+        words: dict[str, Any] = {"application_id": 1, "fields": ["token"], "max_age": 3600}
+        read.append(af.read_appmetrica("push_tokens", client=client, **words)["token"].to_list())
+
+    try:
+        code = HOLD.format(base_url=server.base_url, cache=cache)
+        with subprocess.Popen([sys.executable, "-c", code]) as holder:
+            assert server.stalled.wait(30)
+            waiting = threading.Thread(target=next_one)
+            waiting.start()
+            waiting.join(0.2)
+            assert (len(server.requests), read) == (2, []), "the lock keeps the next one from asking"
+            holder.send_signal(signal.SIGKILL)
+        began = time.monotonic()
+        waiting.join(20)
+        assert read == [["a", "b", "c"]]
+        assert time.monotonic() - began < 10
+        headers = [b"cache-control: max-age=3600" in request.lower() for request in server.requests]
+        assert headers == [True, False, False], "the same job is resumed"
+    finally:
+        server.close()
+    assert len(list(cache.rglob("*.tmp"))) == 1
+    af.Cache(cache).prune()
+    assert list(cache.rglob("*.tmp")) == []
