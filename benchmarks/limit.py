@@ -1,0 +1,90 @@
+"""The limit: each stage of a download alone, in one thread, on what the stage before it made."""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import TYPE_CHECKING
+
+from .job import found_in_parquet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pyarrow as pa
+
+    from appmetrica_frames.decode.types import Column
+
+    from .job import Found, Job
+
+AT_ONCE = 1 << 16  # what comes off a socket
+
+
+def gunzipped(job: Job) -> Iterator[Found | None]:
+    from appmetrica_frames.decode.gunzip import gunzip
+
+    chunks = _chunks(job)
+    yield None
+    deque(gunzip(chunks), maxlen=0)
+    yield None
+    yield _found(job)
+
+
+def parsed(job: Job) -> Iterator[Found | None]:
+    from appmetrica_frames.decode.csv import read_csv
+
+    pieces, columns = _pieces(job), _columns(job)
+    yield None
+    deque(read_csv(pieces, columns), maxlen=0)
+    yield None
+    yield _found(job)
+
+
+def encoded(job: Job) -> Iterator[Found | None]:
+    from appmetrica_frames import parquet
+    from appmetrica_frames.decode.csv import schema
+
+    path, batches, columns = job.room / "export.parquet", _batches(job), _columns(job)
+    yield None
+    parquet.write(path, schema(columns), parquet.row_groups(batches), about={})
+    yield None
+    yield found_in_parquet(path)
+
+
+def _chunks(job: Job) -> list[bytes]:
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)
+    with job.file.open("rb") as file:
+        return list(iter(partial(file.read, AT_ONCE), b""))
+
+
+def _pieces(job: Job) -> list[bytes]:
+    from appmetrica_frames.decode.gunzip import gunzip
+
+    return list(gunzip(_chunks(job)))
+
+
+def _batches(job: Job) -> list[pa.RecordBatch]:
+    from appmetrica_frames.decode.csv import read_csv
+
+    return list(read_csv(_pieces(job), _columns(job)))
+
+
+def _columns(job: Job) -> list[Column]:
+    from appmetrica_frames import catalog
+    from appmetrica_frames.decode.types import Column, arrow_type
+
+    resource = catalog.resource(job.resource)
+    typed = ((name, resource.wire_type(name)) for name in sorted(resource.fields))
+    return [Column(name, wire, arrow_type(wire)) for name, wire in typed]
+
+
+def _found(job: Job) -> Found:
+    """Say what the measured stages find when they are run once more, to the end."""
+    from appmetrica_frames import parquet
+    from appmetrica_frames.decode.csv import schema
+
+    path = job.room / "check.parquet"
+    parquet.write(path, schema(_columns(job)), parquet.row_groups(_batches(job)), about={})
+    return found_in_parquet(path)

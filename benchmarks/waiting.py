@@ -1,0 +1,126 @@
+"""Policies of asking whether a file is ready, compared on a simulated clock.
+
+A request takes no time here. What counts is how long a file lies ready before a policy notices, and how often it asks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import cycle, pairwise, repeat
+from statistics import mean
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from appmetrica_frames.steps import Reply, Step
+
+SHORTEST, LONGEST = 5.0, 3600.0
+EDGES = (SHORTEST, 15.0, 60.0, 300.0, 1200.0, LONGEST)
+PREPARATIONS = 600
+GROWTH = (LONGEST / SHORTEST) ** (1 / (PREPARATIONS - 1))
+
+
+@dataclass(frozen=True)
+class Wait:
+    """How one wait went.
+
+    Attributes
+    ----------
+    preparation
+        Seconds that the server took.
+    overshoot
+        Seconds that the file lay ready before it was noticed.
+    requests
+        How often the export was asked for, the answer with the file included.
+    """
+
+    preparation: float
+    overshoot: float
+    requests: int
+
+
+def fixed(seconds: float) -> Callable[[float], Wait]:
+    return lambda preparation: paused(repeat(seconds), preparation)
+
+
+def doubling(preparation: float) -> Wait:
+    """Wait as appmetrica-logs-api does: 20 seconds, twice that, … 1280, and from the beginning."""
+    return paused(cycle(20.0 * 2**step for step in range(7)), preparation)
+
+
+def paused(pauses: Iterable[float], preparation: float) -> Wait:
+    now, requests = 0.0, 1
+    for pause in pauses:
+        if now >= preparation:
+            break
+        now, requests = now + pause, requests + 1
+    return Wait(preparation, now - preparation, requests)
+
+
+def ours(preparation: float) -> Wait:
+    """Lead the package's own conversation against a server that takes so long."""
+    from appmetrica_frames.flow import Patience, conversation
+    from appmetrica_frames.steps import Ask, Pause
+
+    flow = conversation(None, Patience(prepare_timeout=2 * LONGEST), began=0.0, random=lambda: 1.0)
+    now, requests, reply = 0.0, 0, None
+    while (step := _next(flow, reply)) is not None:
+        if isinstance(step, Pause):
+            now += step.seconds
+        requests += isinstance(step, Ask)
+        reply = _reply(step, now, is_ready=now >= preparation)
+    return Wait(preparation, now - preparation, requests)
+
+
+def _next(flow: Any, reply: Reply) -> Step | None:
+    try:
+        step: Step = flow.send(reply)
+    except StopIteration:
+        return None
+    return step
+
+
+def _reply(step: Step, now: float, *, is_ready: bool) -> Reply:
+    from appmetrica_frames.steps import Answer, Ask, Receive, Received
+
+    if isinstance(step, Ask):
+        return Answer(200 if is_ready else 202, {}, "", sent_at=now, at=now)
+    return Received(now) if isinstance(step, Receive) else None
+
+
+POLICIES: dict[str, Callable[[float], Wait]] = {
+    "every 10 s": fixed(10.0),
+    "20, 40, 80 … 1280 s": doubling,
+    "every 120 s": fixed(120.0),
+    "appmetrica_frames": ours,
+}
+
+
+def waits() -> dict[str, list[Wait]]:
+    """Return how each policy does over preparation times from 5 seconds to an hour, evenly spaced by their ratio."""
+    times = [SHORTEST * GROWTH**step for step in range(PREPARATIONS)]
+    return {name: [policy(time) for time in times] for name, policy in POLICIES.items()}
+
+
+def compared(waited: dict[str, list[Wait]]) -> list[dict[str, Any]]:
+    """Return mean and worst overshoot and the mean number of requests, by range of preparation times and policy."""
+    return [
+        {"from_seconds": low, "to_seconds": high, "policy": name, **_summary(within(of_policy, low, high))}
+        for low, high in pairwise(EDGES)
+        for name, of_policy in waited.items()
+    ]
+
+
+def within(waited: list[Wait], low: float, high: float) -> Iterator[Wait]:
+    return (wait for wait in waited if low <= wait.preparation < high)
+
+
+def _summary(chosen: Iterator[Wait]) -> dict[str, float]:
+    waited = list(chosen)
+    return {
+        "mean_overshoot_seconds": round(mean(wait.overshoot for wait in waited), 1),
+        "worst_overshoot_seconds": round(max(wait.overshoot for wait in waited), 1),
+        "mean_overshoot_share": round(mean(wait.overshoot / wait.preparation for wait in waited), 3),
+        "mean_requests": round(mean(wait.requests for wait in waited), 1),
+    }
