@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from . import pending
 from .durations import spoken
 from .errors import PreparationTimeoutError, QuotaExceededError
 from .freshness import earliest_build, judge
 from .management import available, patience, place_in_queue
+from .pending import Mark
 from .reception import Reception
-from .steps import WHOLE
-from .store import note_pending, pending
 from .transport import Link, fetch
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .order import Order
     from .progress import Watcher
     from .standing import Standing
-    from .steps import Pause
+    from .steps import Part, Pause
     from .store import Draft, Store
 
 log = logging.getLogger("appmetrica_frames")
@@ -41,45 +41,46 @@ class Filling:
         self._order = order
         self._clock = clock
         self._watcher = watcher
-        self._accepted_at: float | None = None  # when a job was asked for that is ours to go on with
+        self._mark: Mark | None = None  # a job that is ours to go on with
 
     def into(self, store: Store) -> tuple[Path, Entry]:
         """Fetch what is ordered, publish it, and return its file and its record."""
         request, client = self._order.request, self._order.client
         key = request.key(client.origin())
-        if self._accepted_at is None:
-            self._accepted_at = self._resumable(store.folder(request.resource, key))
+        if self._mark is None:
+            self._mark = self._resumable(store.folder(request.resource, key))
         with (
             store.draft(request.resource, key) as draft,
             Link(client.origin(), client.token(), network_timeout=client.network_timeout, clock=self._clock) as link,
         ):
-            wait = _Wait(self._order, draft.folder, link, self._watcher, resumed=self._accepted_at)
+            wait = _Wait(self._order, draft.folder, link, self._watcher, resumed=self._mark)
             reception = Reception(request, draft, strict=self._order.strict)
             built_not_before = self._fetched(reception, wait)
             return self._published(draft, reception, built_not_before)
 
     def _fetched(self, reception: Reception, wait: _Wait) -> float:
         """Receive the export and return the earliest instant at which it can have been built."""
-        resumed, wish = self._accepted_at, self._order.wish
+        resumed, wish = self._mark, self._order.wish
         try:
             delivery = fetch(
                 self._order.request,
-                wish.cache_control if resumed is None else None,
+                wish.cache_control,
                 reception.receive,
                 link=wait.link,
                 patience=patience(self._order.client),
                 clock=self._clock,
                 watcher=self._watcher,
                 paused=wait.paused,
+                resumed_parts=resumed.parts if resumed else None,
             )
         except (PreparationTimeoutError, QuotaExceededError) as error:
             if wait.is_disabled():
                 raise type(error)(f"{error} {DISABLED}", status=error.status) from error
             raise
         finally:
-            self._accepted_at = wait.noted
-        if resumed is not None:
-            return resumed
+            self._mark = wait.mark
+        if resumed and delivery.parts == resumed.parts:
+            return resumed.requested_at
         return earliest_build(wish, requested_at=delivery.requested_at, waited=delivery.waited)
 
     def _published(self, draft: Draft, reception: Reception, built_not_before: float) -> tuple[Path, Entry]:
@@ -96,53 +97,49 @@ class Filling:
             rows=reception.rows,
         )
 
-    def _resumable(self, folder: Path) -> float | None:
-        """Return when the job was asked for that an interrupted call left behind, if its file will be fresh enough.
-
-        That job is asked for without ``Cache-Control``, which would begin it anew.
-        """
-        requested_at, now = pending(folder), self._clock.now()
-        if requested_at is None:
+    def _resumable(self, folder: Path) -> Mark | None:
+        """Return the mark of the job that an interrupted call left behind, if its file will be fresh enough."""
+        mark, now = pending.found(folder), self._clock.now()
+        if mark is None:
             return None
-        verdict = judge(requested_at, self._order.wish, now)
+        verdict = judge(mark.requested_at, self._order.wish, now)
         log.info("%s: a job is pending (%s)", self._order.request.title, verdict.reason)
         if not verdict.fresh:
             return None
-        self._watcher.say(f"resuming the job that was asked for {spoken(now - requested_at)} ago")
-        return requested_at
+        self._watcher.say(f"resuming the job that was asked for {spoken(now - mark.requested_at)} ago")
+        return mark
 
 
 class _Wait:
     """What is done while the server prepares a file: leave a mark, look how far it is and whether it works at all."""
 
-    def __init__(self, order: Order, folder: Path, link: Link, watcher: Watcher, *, resumed: float | None) -> None:
+    def __init__(self, order: Order, folder: Path, link: Link, watcher: Watcher, *, resumed: Mark | None) -> None:
         self.link = link
+        self.mark = resumed
         self._watcher = watcher
-        self._resumed = resumed
         self._request = order.request
         self._folder = folder
-        self.noted: float | None = None
         self._listed = watcher.looks
         self._unasked = ("skip_unavailable_shards", "true") not in order.request.params
 
     def paused(self, pause: Pause) -> Standing | None:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
-        if pause.accepted_at is not None and self.noted is None:
-            self.noted = self._resumed or pause.accepted_at
-            note_pending(self._folder, self.noted)
+        if pause.accepted_at is not None and (self.mark is None or self.mark.parts != pause.part.count):
+            self.mark = Mark(pause.accepted_at, pause.part.count)
+            pending.leave(self._folder, self.mark)
         if pause.waited >= LONG_WAIT and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
             self._watcher.say(DISABLED)
-        return self._standing()
+        return self._standing(pause.part)
 
     def is_disabled(self) -> bool:
         """Ask once whether the server says that exports do not work."""
         unasked, self._unasked = self._unasked, False
         return unasked and not available(self.link)
 
-    def _standing(self) -> Standing | None:
+    def _standing(self, part: Part) -> Standing | None:
         if not self._listed:
             return None
-        found = place_in_queue(self.link, self._request.application_id, self._request.query(WHOLE))
+        found = place_in_queue(self.link, self._request.application_id, self._request.query(part))
         self._listed = found is not None  # where it cannot be had once, it is not asked for again
         return found

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from .durations import spoken
 from .errors import AppMetricaError, PreparationTimeoutError, RequestRejectedError
 from .refusals import is_quota, is_server_fault, refusal
-from .steps import Answer, Ask, Delivery, Fault, Part, Pause, ReadAgain, Receive, Received, Reply, Step
+from .steps import WHOLE, Answer, Ask, Delivery, Fault, Part, Pause, ReadAgain, Receive, Received, Reply, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -51,6 +51,7 @@ class _Course:
     patience: Patience
     began: float
     random: Callable[[], float]
+    part: Part = WHOLE
     header: str | None = None
     queued: set[Part] = field(default_factory=set)
     failures: int = 0
@@ -58,9 +59,9 @@ class _Course:
     waited: bool = False
     accepted_at: float | None = None
 
-    def begin(self) -> None:
-        """Begin the export with another number of parts: other jobs, of which none is accepted yet."""
-        self.header = self.cache_control
+    def begin(self, *, accepted: bool) -> None:
+        """Begin the export in another number of parts: other jobs, not accepted yet unless by an earlier call."""
+        self.header = None if accepted else self.cache_control
         self.accepted_at = None
         self.waited = False
         self.queued.clear()
@@ -83,7 +84,8 @@ class _Course:
         shortest, longest = self.patience.poll
         waited = answer.at - self.began
         pause = self._affordable(min(longest, max(shortest, waited / 10)), waited, self._timeout(waited))
-        return Pause(pause, f"preparing, waited {spoken(waited)}", waited, fraction(answer.text), self.accepted_at)
+        reason = f"preparing, waited {spoken(waited)}"
+        return Pause(pause, reason, waited, fraction(answer.text), self.accepted_at, self.part)
 
     def hold(self, answer: Answer) -> Pause:
         self.refusals += 1
@@ -122,7 +124,12 @@ Conversation: TypeAlias = "Generator[Step, Reply, Delivery]"
 
 
 def conversation(
-    cache_control: str | None, patience: Patience, *, began: float, random: Callable[[], float]
+    cache_control: str | None,
+    patience: Patience,
+    *,
+    began: float,
+    random: Callable[[], float],
+    resumed_parts: int | None = None,
 ) -> Conversation:
     """Lead one export from the first request to the received file, in as many parts as the server wants.
 
@@ -134,6 +141,9 @@ def conversation(
         The monotonic instant at which the waiting begins.
     random
         Gives numbers from 0 to 1, to spread tries after faults.
+    resumed_parts
+        In how many parts the server has accepted the export from an earlier call, if it has: that job is asked for
+        without the header, which would begin it anew.
 
     Raises
     ------
@@ -141,9 +151,9 @@ def conversation(
         The typed error of what ended the conversation.
     """
     course = _Course(cache_control, patience, began, random)
-    count = 1
+    count = resumed_parts or 1
     while True:
-        course.begin()
+        course.begin(accepted=count == resumed_parts)
         try:
             while not (yield from _all_parts(course, count)):
                 pass
@@ -170,6 +180,7 @@ def _all_parts(course: _Course, count: int) -> Generator[Step, Reply, bool]:
 
 
 def _one_part(course: _Course, part: Part) -> Generator[Step, Reply, Reply]:
+    course.part = part
     while True:
         reply = yield Ask(course.header, part)
         if isinstance(reply, Answer) and reply.status == OK:

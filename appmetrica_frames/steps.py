@@ -44,6 +44,8 @@ class Pause:
         How much of the file the server says is prepared, from 0 to 1.
     accepted_at
         When the request that the server accepted was sent, in UNIX seconds, if it accepted one.
+    part
+        The part that is waited for.
     """
 
     seconds: float
@@ -51,6 +53,7 @@ class Pause:
     waited: float
     fraction: float | None = None
     accepted_at: float | None = None
+    part: Part = WHOLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,9 +172,12 @@ def fetch(
     clock: Clock,
     watcher: Watcher,
     paused: Paused | None = None,
+    resumed_parts: int | None = None,
 ) -> Delivery:
     """Lead the conversation over a link, from the first request to the last byte received."""
-    steps = conversation(cache_control, patience, began=clock.monotonic(), random=random.random)
+    steps = conversation(
+        cache_control, patience, began=clock.monotonic(), random=random.random, resumed_parts=resumed_parts
+    )
     driver = _Driver(call, receive, link, clock, watcher=watcher, paused=paused)
     reply: Reply = None
     try:

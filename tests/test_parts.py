@@ -25,7 +25,14 @@ NOON = 1_722_340_800.0
 class Parted:
     """A server that prepares part after part, has room for three jobs, and wants some number of parts."""
 
-    def __init__(self, wanted: int, *, cache_control: str | None = None, preparation: float = 100.0) -> None:
+    def __init__(
+        self,
+        wanted: int,
+        *,
+        cache_control: str | None = None,
+        preparation: float = 100.0,
+        resumed_parts: int | None = None,
+    ) -> None:
         self.wanted = wanted
         self.preparation = preparation
         self.now = 0.0
@@ -34,7 +41,7 @@ class Parted:
         self.received: list[Part] = []
         self.faults: dict[int, Reply] = {}
         self.longest_queue = 0
-        self.flow = conversation(cache_control, Patience(), began=0.0, random=lambda: 0.0)
+        self.flow = conversation(cache_control, Patience(), began=0.0, random=lambda: 0.0, resumed_parts=resumed_parts)
 
     def play(self) -> Delivery:
         reply: Reply = None
@@ -98,6 +105,22 @@ def test_only_the_first_request_of_part_0_carries_the_header(header: str) -> Non
     said = {ask.part: ask.cache_control for ask in server.asked if ask.cache_control}
     assert said == {Part(0, 1): header, Part(0, 2): header, Part(0, 4): header}
     assert sum(ask.cache_control is not None for ask in server.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("resumed_parts", "said"),
+    [
+        (1, {Part(0, 2): "no-cache", Part(0, 4): "no-cache"}),
+        (2, {Part(0, 4): "no-cache"}),
+        (4, {}),
+        (8, {}),
+    ],
+)
+def test_a_job_of_an_earlier_call_is_asked_for_without_the_header(resumed_parts: int, said: dict[Part, str]) -> None:
+    """An export in other parts is another job, of which the server may have an old file."""
+    server = Parted(4, cache_control="no-cache", resumed_parts=resumed_parts)
+    assert server.play().parts == max(4, resumed_parts)
+    assert {ask.part: ask.cache_control for ask in server.asked if ask.cache_control} == said
 
 
 def test_up_to_three_parts_are_queued_at_once() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import pytest
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, MovableClock
 from appmetrica_frames.export import obtained
-from appmetrica_frames.store import PENDING
+from appmetrica_frames.pending import PENDING
 from appmetrica_frames.words import order
 
 if TYPE_CHECKING:
@@ -59,10 +60,12 @@ def read(server: Emulator, *, interrupted_at: float = float("inf"), **words: Any
         "application_id": server.application_id,
         "date_since": "2024-07-29",
         "date_until": "2024-07-29",
-        "client": af.Client(server.token, base_url=server.base_url, progress=False),
+        "client": af.Client(server.token, base_url=server.base_url, prepare_timeout=7200, progress=False),
         **words,
     }
-    with obtained(order("installations", **asked), clock=Impatient(server, interrupted_at)) as export:
+    with obtained(
+        order(asked.pop("resource", "installations"), **asked), clock=Impatient(server, interrupted_at)
+    ) as export:
         return export
 
 
@@ -119,13 +122,28 @@ def test_a_mark_outlives_the_server_that_forgot_the_job(server: Emulator) -> Non
     assert read(server).entry.built_not_before == NOON
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"requested_at": "soon"}'])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"requested_at": "soon", "parts": 1}'])
 def test_a_damaged_mark_is_no_mark(server: Emulator, content: bytes) -> None:
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE, max_age=60 * MINUTE)
     marks()[0].write_bytes(content)
     read(server, max_age=60 * MINUTE)
     assert cache_controls(server) == ["max-age=3600"] * 2
+
+
+def test_a_parted_export_goes_on_in_its_parts() -> None:
+    with Emulator(
+        rows_per_day=2_000, parts_above=700, preparation=PREPARATION, clock=MovableClock(start=NOON)
+    ) as server:
+        words: dict[str, Any] = {"max_age": 24 * 60 * MINUTE, "resource": "events"}
+        with pytest.raises(KeyboardInterrupt):
+            read(server, interrupted_at=NOON + 70 * MINUTE, **words)
+        mark = json.loads(marks()[0].read_text())
+        assert mark["parts"] > 1
+        said, asked = len(cache_controls(server)), len(server.exchanges)
+        assert read(server, **words).entry.built_not_before == mark["requested_at"]
+        assert len(cache_controls(server)) == said
+        assert dict(server.exchanges[asked].query)["parts_count"] == str(mark["parts"])
 
 
 CALL = """
