@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .waiting import summary
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from .waiting import Wait
 
 COLOURS = {"ours": "#1f6f8b", "rival": "#c9a227", "limit": "#9aa0a6"}
+RANGE = 100  # preparation times that make one point of a line
 LEGEND = {"ours": "appmetrica_frames", "rival": "other ways", "limit": "one stage alone"}
 SHOWN = {"wall_seconds": "seconds, median with min and max", "peak_mib": "peak memory, MiB"}
 
@@ -70,18 +73,22 @@ def _memory(path: Path, measured: list[dict[str, Any]]) -> None:
 
 
 def _waiting(path: Path, waited: dict[str, list[Wait]]) -> None:
-    """Draw overshoot and requests over the time that the server takes."""
+    """Draw overshoot, its mean with its worst, and requests, over the time that the server takes."""
     from matplotlib import pyplot as plt
 
     figure, (late, often) = plt.subplots(2, 1, figsize=(9, 8), sharex=True, layout="constrained")
     for name, of_policy in waited.items():
-        times = [wait.preparation for wait in of_policy]
-        late.plot(times, [wait.overshoot for wait in of_policy], label=name, linewidth=1)
-        often.plot(times, [wait.requests for wait in of_policy], label=name, linewidth=1)
-    late.set(xscale="log", yscale="symlog", ylabel="the file lies ready unnoticed, s")
-    often.set(xscale="log", yscale="log", ylabel="requests", xlabel="the server prepares the file, s")
+        ranges = [of_policy[start : start + RANGE] for start in range(0, len(of_policy), RANGE)]
+        middles = [waits[len(waits) // 2].preparation for waits in ranges]
+        summaries = [summary(waits) for waits in ranges]
+        (line,) = late.plot(middles, [one["mean_overshoot_seconds"] for one in summaries], label=name)
+        worst = [one["worst_overshoot_seconds"] for one in summaries]
+        late.plot(middles, worst, color=line.get_color(), linestyle=":", linewidth=1)
+        often.plot(middles, [one["mean_requests"] for one in summaries])
+    late.set(xscale="log", yscale="log", ylabel="the file lies ready unnoticed, s (mean; dotted: worst)")
+    often.set(xscale="log", yscale="log", ylabel="requests, mean", xlabel="the server prepares the file, s")
     for axes in (late, often):
-        axes.grid(alpha=0.3)
+        axes.grid(alpha=0.3, which="both")
     late.legend()
     _keep(figure, path)
 

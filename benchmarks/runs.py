@@ -17,6 +17,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .cases import BY_NAME
 from .job import Job
 
 if TYPE_CHECKING:
@@ -65,6 +66,14 @@ def spread(values: list[float]) -> dict[str, float]:
     return {name: round(of(values), 4) for name, of in (("median", median), ("min", min), ("max", max))}
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A store that holds an export, if filling it went well."""
+
+    room: Path
+    status: str
+
+
 class Bench:
     """The exports of one size behind a server, and rooms for the cases to work in."""
 
@@ -73,14 +82,17 @@ class Bench:
         self._files = files
         self._rooms = rooms
         self._numbers = count(1)
-        self._filled: dict[str, Path] = {}
+        self._filled: dict[str, Filled] = {}
 
     def run(self, measurement: Measurement) -> None:
         """Measure a case once more, unless it has failed before."""
         if measurement.status != OK:
             return
         if measurement.case.warm:
-            self._run(measurement, self._filled_with(measurement.export))
+            filled = self._filled_with(measurement.export)
+            measurement.status = filled.status
+            if filled.status == OK:
+                self._run(measurement, filled.room)
             return
         room = self._room()
         self._run(measurement, room)
@@ -108,11 +120,12 @@ class Bench:
         measurement.samples.append(said | {"server_cpu_seconds": self._server_cpu_seconds() - before})
         measurement.said |= answer
 
-    def _filled_with(self, export: Prepared) -> Path:
+    def _filled_with(self, export: Prepared) -> Filled:
         """Return the store that holds an export, downloaded if need be."""
         if export.name not in self._filled:
-            self._filled[export.name] = room = self._room()
-            in_a_fresh_process("download", self._job(export, room)).check_returncode()
+            filling, room = Measurement(BY_NAME["download"], export), self._room()
+            self._run(filling, room)
+            self._filled[export.name] = Filled(room, filling.status)
         return self._filled[export.name]
 
     def _room(self) -> Path:

@@ -11,13 +11,13 @@ from statistics import mean
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from appmetrica_frames.steps import Reply, Step
 
 SHORTEST, LONGEST = 5.0, 3600.0
 EDGES = (SHORTEST, 15.0, 60.0, 300.0, 1200.0, LONGEST)
-PREPARATIONS = 600
+PREPARATIONS = 3000
 GROWTH = (LONGEST / SHORTEST) ** (1 / (PREPARATIONS - 1))
 
 
@@ -106,18 +106,17 @@ def waits() -> dict[str, list[Wait]]:
 def compared(waited: dict[str, list[Wait]]) -> list[dict[str, Any]]:
     """Return mean and worst overshoot and the mean number of requests, by range of preparation times and policy."""
     return [
-        {"from_seconds": low, "to_seconds": high, "policy": name, **_summary(within(of_policy, low, high))}
+        {"from_seconds": low, "to_seconds": high, "policy": name, **summary(within(of_policy, low, high))}
         for low, high in pairwise(EDGES)
         for name, of_policy in waited.items()
     ]
 
 
-def within(waited: list[Wait], low: float, high: float) -> Iterator[Wait]:
-    return (wait for wait in waited if low <= wait.preparation < high)
+def within(waited: list[Wait], low: float, high: float) -> list[Wait]:
+    return [wait for wait in waited if low <= wait.preparation < high]
 
 
-def _summary(chosen: Iterator[Wait]) -> dict[str, float]:
-    waited = list(chosen)
+def summary(waited: list[Wait]) -> dict[str, float]:
     return {
         "mean_overshoot_seconds": round(mean(wait.overshoot for wait in waited), 1),
         "worst_overshoot_seconds": round(max(wait.overshoot for wait in waited), 1),
