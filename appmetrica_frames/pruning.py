@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .durations import DAY
-from .files import PRIVATE_FILE, TEMPORARY
+from .files import TEMPORARY
 from .store import PENDING, RECORD, Store, is_current, is_held, own_files, parquet_path, pending, record, used_at
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def evict(store: Store, *, max_bytes: int, now: float, keep: Path) -> None:
 def leftovers(store: Store, now: float) -> Iterator[Path]:
     """Yield the files that belong to no export: of crashes, of replaced generations, of damaged records."""
     for folder in store.folders():
-        with _idle(store, folder.name) as idle:
+        with store.idle(folder.name) as idle:
             if idle:
                 yield from _leftovers_in(folder, now)
 
@@ -70,7 +70,7 @@ def remove_export(store: Store, export: Stored, *, now: float | None = None) -> 
 
     With `now`, the files of generations before it stay as long as somebody may hold them.
     """
-    with _idle(store, export.folder.name) as idle:
+    with store.idle(export.folder.name) as idle:
         if not idle or not is_current(export.folder, export.entry):
             return False
         # The record goes first: without it the files are nobody's, and a crash in between leaves a miss.
@@ -87,7 +87,7 @@ def remove_leftovers(store: Store, paths: Iterable[Path], now: float) -> None:
     """Remove leftovers, and the folders that hold nothing else."""
     planned = set(paths)
     for folder in store.folders():
-        with _idle(store, folder.name) as idle:
+        with store.idle(folder.name) as idle:
             if idle:  # and once more: what was left over when the plan was made may have become an export
                 for path in planned.intersection(_leftovers_in(folder, now)):
                     _remove(path)
@@ -117,18 +117,6 @@ def _leftovers_in(folder: Path, now: float) -> Iterator[Path]:
 
 def _generation(path: Path) -> str:
     return path.name.split(".")[0]
-
-
-@contextmanager
-def _idle(store: Store, key: str) -> Iterator[bool]:
-    """Tell whether nobody fetches an export, and see to it that nobody begins to."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(store.made(store.root / "locks") / f"{key}.lock", mode=PRIVATE_FILE, blocking=False):
-            yield True
-    except Timeout:
-        yield False
 
 
 def _remove(path: Path) -> None:

@@ -71,8 +71,7 @@ class Store:
             except ValueError as error:
                 self._speak_of(folder / RECORD, error)
                 if drop:
-                    with suppress(OSError):
-                        (folder / RECORD).unlink()
+                    self._drop_record(folder)
             except OSError:
                 continue  # gone; or not to be read now, perhaps another time
             else:
@@ -106,6 +105,17 @@ class Store:
             lock.release()
 
     @contextmanager
+    def idle(self, key: str) -> Iterator[bool]:
+        """Tell whether nobody fetches an export, and see to it that nobody begins to."""
+        from filelock import FileLock, Timeout
+
+        try:
+            with FileLock(self.made(self.root / "locks") / f"{key}.lock", mode=PRIVATE_FILE, blocking=False):
+                yield True
+        except Timeout:
+            yield False
+
+    @contextmanager
     def draft(self, resource: str, key: str) -> Iterator[Draft]:
         """Give a file to write to; it is gone afterwards unless it was published."""
         draft = Draft(self.made(self.folder(resource, key)))
@@ -120,6 +130,14 @@ class Store:
         for step in (*reversed(inside.parents), inside):
             make_private(self.directory / step)
         return folder
+
+    def _drop_record(self, folder: Path) -> None:
+        with suppress(OSError), self.idle(folder.name) as idle:
+            try:
+                record(folder)  # once more: another process may have replaced it
+            except ValueError:
+                if idle:
+                    (folder / RECORD).unlink()
 
     def _speak_of(self, path: Path, error: ValueError) -> None:
         if path not in self._spoken_of:
@@ -220,9 +238,10 @@ def drop(folder: Path, entry: Entry) -> None:
     warnings.warn(
         f"The stored export {path} is damaged or gone; it is dropped and fetched again.", CacheWarning, stacklevel=2
     )
-    with suppress(OSError):
-        (folder / RECORD).unlink()
-        path.unlink()
+    with suppress(OSError), Store(folder.parents[2]).idle(folder.name) as idle:
+        if idle and is_current(folder, entry):
+            (folder / RECORD).unlink()
+            path.unlink()
 
 
 def use(folder: Path, entry: Entry, *, lend: bool) -> None:
