@@ -133,7 +133,7 @@ class Client:
         seen = [{name: found.get(name) for name in schema} for found in applications(self)]
         return pl.DataFrame(seen, schema=schema).rename({"id": "application_id"})
 
-    def token(self, environ: Mapping[str, str] = os.environ) -> config.Secret:
+    def token(self, environ: Mapping[str, str] | None = None) -> config.Secret:
         """Return the token that a call would send now, wrapped so that it does not print."""
         return config.token(self._token, environ)
 

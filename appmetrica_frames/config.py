@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,18 @@ class Secret:
         """Return the text, for the one place that needs it."""
         return self._text
 
+    def stripped(self) -> Secret:
+        """Return the text without white space around it."""
+        return Secret(self._text.strip())
+
+    def is_empty(self) -> bool:
+        """Tell whether there is no text."""
+        return not self._text
+
+    def fits_a_header(self) -> bool:
+        """Tell whether the text can stand in a header as one word."""
+        return self._text.isascii() and self._text.isprintable() and " " not in self._text
+
     def __repr__(self) -> str:
         return "***"
 
@@ -36,21 +49,21 @@ class Secret:
         return type(None), ()
 
 
-def token(given: Secret | None, environ: Mapping[str, str]) -> Secret:
-    """Return the OAuth token, from the argument or ``APPMETRICA_TOKEN``."""
-    secret = given or Secret(environ.get("APPMETRICA_TOKEN", ""))
-    text = secret.reveal().strip()
-    if not text:
+def token(given: Secret | None, environ: Mapping[str, str] | None = None) -> Secret:
+    """Return the OAuth token, from the argument or ``APPMETRICA_TOKEN`` (of ``os.environ`` by default)."""
+    # No local variable may hold the bare token: there are reports of errors that show them all.
+    secret = (given or Secret((os.environ if environ is None else environ).get("APPMETRICA_TOKEN", ""))).stripped()
+    if secret.is_empty():
         raise MissingTokenError(
             "No AppMetrica token. Set the environment variable APPMETRICA_TOKEN, or pass client=Client(token=...). "
             "How to get one: https://appmetrica.yandex.com/docs/en/mobile-api/intro/authorization"
         )
-    if not (text.isascii() and text.isprintable()) or " " in text:
+    if not secret.fits_a_header():
         raise InvalidRequestError(
             "The AppMetrica token holds a space or a character that cannot stand in a token. "
             "Give the bare token, without 'OAuth ' in front of it and without line breaks."
         )
-    return Secret(text)
+    return secret
 
 
 def base_url(given: str | None, environ: Mapping[str, str]) -> str:

@@ -262,4 +262,12 @@ def _as_download_error(when: str) -> Iterator[None]:
         yield
     except httpx.HTTPError as error:
         text = str(error) or type(error).__name__
+        _forget_frames(error)
         raise DownloadError(f"The connection to the server broke {when}: {text}. Try again later.") from error
+
+
+def _forget_frames(error: BaseException | None) -> None:
+    """Take the frames of the HTTP libraries off an error: they hold the request as it is sent, with the token."""
+    while error is not None:
+        error.__traceback__ = None
+        error = error.__cause__ or error.__context__
