@@ -1,0 +1,116 @@
+"""A server that keeps a connection alive with next to nothing is given up, by the time that it takes itself."""
+
+from __future__ import annotations
+
+import gzip
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import appmetrica_frames as af
+from appmetrica_frames import reading
+from appmetrica_frames.config import Secret
+from appmetrica_frames.export import obtained
+from appmetrica_frames.transport import SLOWEST, Link
+from appmetrica_frames.words import order
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TIMEOUT = 60.0
+
+
+class Moved:
+    """A clock that others move."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return 1_722_340_800.0 + self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+def chunks(clock: Moved, count: int, *, size: int, every: float) -> Iterator[bytes]:
+    for _ in range(count):
+        clock.time += every
+        yield b"x" * size
+
+
+def link(clock: Moved) -> Link:
+    return Link("http://127.0.0.1:1", Secret("t"), network_timeout=TIMEOUT, clock=clock)
+
+
+@pytest.mark.parametrize(("size", "every"), [(1, 1.0), (1, 59.0), (SLOWEST - 1, 1.0), (0, 0.5)])
+def test_a_trickle_is_given_up_soon(size: int, every: float) -> None:
+    clock = Moved()
+    with link(clock) as paced, pytest.raises(af.DownloadError, match="trickles"):
+        list(paced.paced(chunks(clock, 10_000, size=size, every=every)))
+    assert clock.time <= 2 * TIMEOUT
+
+
+@pytest.mark.parametrize(("size", "every"), [(SLOWEST, 1.0), (SLOWEST * 50, 50.0), (1 << 20, 0.1)])
+def test_a_slow_server_that_keeps_on_is_waited_for(size: int, every: float) -> None:
+    clock = Moved()
+    with link(clock) as paced:
+        assert sum(map(len, paced.paced(chunks(clock, 1000, size=size, every=every)))) == 1000 * size
+
+
+def test_a_server_that_was_fast_may_not_trickle_later() -> None:
+    clock = Moved()
+
+    def fading() -> Iterator[bytes]:
+        yield from chunks(clock, 100, size=1 << 20, every=1.0)
+        yield from chunks(clock, 10_000, size=1, every=1.0)
+
+    with link(clock) as paced, pytest.raises(af.DownloadError, match="trickles"):
+        list(paced.paced(fading()))
+    assert clock.time <= 100 + 3 * TIMEOUT
+
+
+def test_a_slow_reader_is_not_the_servers_fault() -> None:
+    clock, size = Moved(), 0
+    with link(clock) as paced:
+        for chunk in paced.paced(chunks(clock, 100, size=1, every=0.1)):
+            clock.time += 600  # who decodes and writes
+            size += len(chunk)
+    assert size == 100
+
+
+@pytest.mark.parametrize("stage", ["200", "503"])
+def test_an_export_that_trickles_is_an_error_and_is_asked_for_again(stage: str, raw_server: Any) -> None:
+    """Seen through the front door: on the clock of this test, each piece of the first answer takes half a minute."""
+    body = gzip.compress(b"appmetrica_device_id,token\n1,a")
+    clock = Moved()
+    server = raw_server(lambda number, _: answer(stage if number == 1 else "200", body, chunked=number == 1))
+
+    class Slow(Moved):
+        """Half a minute passes between two looks at the clock, while the first answer is read."""
+
+        def monotonic(self) -> float:
+            clock.time += 31.0 if len(server.requests) == 1 else 0.0
+            return clock.time
+
+    wanted = order(
+        "push_tokens",
+        application_id=1,
+        fields=["token", "appmetrica_device_id"],
+        client=server.client(retries=1, network_timeout=60.0, poll=(0.0, 0.0)),
+    )
+    with obtained(wanted, clock=Slow()) as export:
+        assert reading.to_polars(export)["token"].to_list() == ["a"]
+    assert sum(b"/export/push_tokens" in request for request in server.requests) == 2
+    assert clock.time < 20 * 60
+
+
+def answer(status: str, body: bytes, *, chunked: bool) -> bytes:
+    head = f"HTTP/1.1 {status} Status\r\nConnection: close\r\nContent-Encoding: gzip\r\n".encode()
+    if not chunked:
+        return head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    pieces = (b"1\r\n%s\r\n" % body[place : place + 1] for place in range(len(body)))
+    return head + b"Transfer-Encoding: chunked\r\n\r\n" + b"".join(pieces) + b"0\r\n\r\n"
