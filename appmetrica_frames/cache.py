@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from . import config, pruning
+from . import catalog, config, pruning
 from .durations import Duration, seconds
 from .errors import CacheWarning
 from .pruning import Stored
@@ -124,6 +124,11 @@ class Cache:
         ----------
         resource : str, optional
             List exports of this resource only.
+
+        Raises
+        ------
+        InvalidRequestError
+            If there is no such resource.
         """
         found = [_shown(stored) for stored in self._stored(resource)]
         return sorted(found, key=lambda export: export.stored_at, reverse=True)
@@ -213,7 +218,8 @@ class Cache:
         return self._removed(chosen, [], dry_run=dry_run)
 
     def _stored(self, resource: str | None = None) -> Iterator[Stored]:
-        for folder, entry in self._store.records(resource or "*"):
+        chosen = "*" if resource is None else catalog.resource(resource).name
+        for folder, entry in self._store.records(chosen):
             yield Stored(folder, entry)
 
     def _removed(

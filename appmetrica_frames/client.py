@@ -49,8 +49,8 @@ class Client:
     retries : int, default 5
         How often in a row a broken connection or a 5xx answer is tried again.
     progress : bool, optional
-        ``True`` shows progress on standard error, ``False`` never does; by default it is shown in a terminal and in a
-        notebook.
+        ``True`` shows progress (on standard error; in a notebook below the cell), ``False`` never does. By default it
+        is shown in a terminal and in a notebook.
 
     Raises
     ------

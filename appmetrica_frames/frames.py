@@ -64,7 +64,7 @@ def read_appmetrica(
     Raises
     ------
     InvalidRequestError, MissingTokenError, NotCachedError
-        Before anything is sent.
+        Before the export is asked for.
     AuthenticationError, RequestRejectedError, QuotaExceededError, ServerError, PreparationTimeoutError, DownloadError
         What the server or the network answered. Nothing is stored then.
     DecodeError, SchemaError

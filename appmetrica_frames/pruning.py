@@ -6,9 +6,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from . import pending
 from .durations import DAY
 from .files import TEMPORARY
-from .store import PENDING, RECORD, Store, is_current, is_held, own_files, parquet_path, pending, record, used_at
+from .pending import PENDING
+from .store import RECORD, Store, is_current, is_held, own_files, parquet_path, record, used_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -106,7 +108,8 @@ def _leftovers_in(folder: Path, now: float) -> Iterator[Path]:
         if path.name == RECORD:
             old = current is None
         elif path.name == PENDING:
-            old = (pending(folder) or 0.0) < now - DAY
+            mark = pending.found(folder)
+            old = mark is None or mark.requested_at < now - DAY
         elif path.name.endswith(TEMPORARY):
             old = True
         else:

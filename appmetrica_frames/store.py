@@ -11,7 +11,6 @@ Whatever else lies there is not ours: it is neither read nor removed.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import time
@@ -21,6 +20,7 @@ from contextlib import contextmanager, suppress
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from . import pending
 from .durations import DAY
 from .entry import Entry, parsed
 from .errors import CacheWarning
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 LAYOUT = "v1"
 RECORD = "entry.json"
-PENDING = "pending.json"
 MINUTES = 600.0
 KEY = re.compile(r"[0-9a-f]{32}")
 OURS = re.compile(
@@ -180,7 +179,7 @@ class Draft:
             raise
         with suppress(OSError):  # it is stored; should a loss of power undo the names, that is a miss
             flush(self.folder)
-        forget_pending(self.folder)
+        pending.remove(self.folder)
         sweep(self.folder, entry, time.time())
         return final, entry
 
@@ -287,26 +286,6 @@ def sweep(folder: Path, current: Entry, now: float) -> None:
 def own_files(folder: Path) -> list[Path]:
     """List what the store has put into a folder, and nothing that somebody else has."""
     return sorted(path for path in folder.iterdir() if OURS.fullmatch(path.name))
-
-
-def note_pending(folder: Path, requested_at: float) -> None:
-    """Leave a mark that the server prepares this export, since a request at that instant in UNIX seconds."""
-    with suppress(OSError):  # without the mark, an interrupted wait begins anew
-        write_whole(folder / PENDING, json.dumps({"requested_at": requested_at}).encode())
-
-
-def pending(folder: Path) -> float | None:
-    """Return the instant of the request that the mark speaks of, if there is one that can be read."""
-    try:
-        return float(json.loads((folder / PENDING).read_bytes())["requested_at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def forget_pending(folder: Path) -> None:
-    """Remove the mark."""
-    with suppress(OSError):
-        (folder / PENDING).unlink()
 
 
 def _is_whole(folder: Path, entry: Entry) -> bool:

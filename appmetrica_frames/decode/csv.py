@@ -77,7 +77,7 @@ class Parser:
         try:
             return column.cast(cells)
         except pa.ArrowInvalid as fault:
-            raise cast_fault(fault, column, cells, self.rows) from fault
+            raise cast_fault(column, cells, self.rows) from fault
 
     def _text(self, block: bytes) -> pa.Table:
         return _table(block, self.wire, dict.fromkeys(self.wire, pa.binary()), threads=False)

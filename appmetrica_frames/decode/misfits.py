@@ -32,10 +32,10 @@ def parse_fault(fault: pa.ArrowInvalid, wire: Sequence[str], rows: int, text: Ca
     return SchemaError(f"The export does not fit its schema: {words}")
 
 
-def cast_fault(fault: pa.ArrowInvalid, column: Column, cells: pa.Array[Any], rows: int) -> SchemaError:
+def cast_fault(column: Column, cells: pa.Array[Any], rows: int) -> SchemaError:
     """Return the error for parsed cells that do not fit the column's final type."""
     row = _first_misfit(column, cells)
-    return _misfit(str(fault), column.name, rows + row + 1, str(cells[row].as_py()))
+    return _misfit(column.name, rows + row + 1, str(cells[row].as_py()))
 
 
 def _ragged(ragged: re.Match[str], rows: int) -> DecodeError:
@@ -49,13 +49,11 @@ def _cell(reason: str, name: str, row: int, cell: pa.Scalar[Any]) -> DecodeError
     value = (cell.as_py() or b"").decode(errors="replace")
     if _NOT_UTF8 in reason:
         return DecodeError(f"Column {name!r}, row {row} of the export is not UTF-8: {value[:_SHOWN]!r}")
-    return _misfit(reason, name, row, value)
+    return _misfit(name, row, value)
 
 
-def _misfit(reason: str, name: str, row: int, value: str) -> SchemaError:
-    message = (
-        f"Column {name!r}, row {row} of the export: {value[:_SHOWN]!r} does not fit the column's type ({reason[:200]})."
-    )
+def _misfit(name: str, row: int, value: str) -> SchemaError:
+    message = f"Column {name!r}, row {row} of the export: {value[:_SHOWN]!r} does not fit the column's type."
     return SchemaError(message, column=name, row=row, value=value)
 
 
