@@ -29,7 +29,7 @@ MILLION = 1_000_000
 
 def main() -> None:
     """Measure, report, and fail if a case is broken; never on a time."""
-    words = arguments()
+    words, load = arguments(), machine.load()
     with TemporaryDirectory(prefix="benchmarks-") as rooms:
         files = words.data or Path(rooms) / "data"
         exports = prepared(files, wanted(words.only, words.rows))
@@ -37,7 +37,7 @@ def main() -> None:
         place.mkdir()
         measured = measure(words.only, exports, runs=words.runs, files=files, rooms=place)
     waited = waiting.waits()
-    results = put_together(measured, exports, waited, runs=words.runs)
+    results = put_together(measured, exports, waited, runs=words.runs, load=load)
     page = report.page(results)
     print(page)
     if words.out:
@@ -83,13 +83,19 @@ def prepared(files: Path, keys: list[Key]) -> list[Prepared]:
 
 
 def put_together(
-    measured: list[Measurement], exports: list[Prepared], waited: dict[str, list[Wait]], *, runs: int
+    measured: list[Measurement],
+    exports: list[Prepared],
+    waited: dict[str, list[Wait]],
+    *,
+    runs: int,
+    load: float | None,
 ) -> dict[str, Any]:
     described = machine.described()
     summaries = [one.summary() for one in measured]
     return {
         "machine": described,
         "runs": runs,
+        "load_before": load,
         "exports": [asdict(export) for export in exports],
         "judged": targets.judged(summaries, cores=described["cores"]),
         "measurements": summaries,

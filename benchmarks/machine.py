@@ -24,6 +24,11 @@ def described() -> dict[str, Any]:
     }
 
 
+def load() -> float | None:
+    """Return how many processes wanted a core in the last minute."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

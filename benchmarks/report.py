@@ -50,7 +50,7 @@ def _conditions(results: dict[str, Any]) -> list[str]:
     method = (
         f"Medians (min to max). Runs of each case: {results['runs']}, each in a fresh process, all cases in turn. "
         "Importing the libraries is not part of the figures, nor is the server's processor time; the peak is that of "
-        "the whole process."
+        f"the whole process. Load of the machine before: {results['load_before']}."
     )
     return [conditions, "", method]
 

@@ -42,6 +42,8 @@ def test_the_quick_benchmarks_measure_every_case_once(tmp_path: Path) -> None:
     assert not any(one.get("imported_httpx") for one in results["measurements"])
     assert results["start_up"]["with_import_ms"]["median"] > results["start_up"]["bare_ms"]["median"]
     assert results["judged"]["floor_seconds"] > 0
+    downloads = [one["peak_mib"]["median"] for one in results["measurements"] if one["case"] == "download"]
+    assert 0 < max(downloads) < 400
     page = (tmp_path / "results.md").read_text()
     assert page.startswith(ran.stdout.rstrip("\n"))
     assert str(tmp_path) not in page
