@@ -196,8 +196,8 @@ SCENARIOS = {
     "drop": Scenario(before_dropping, World.read, damage=True),
     "drop a record": Scenario(before_dropping_a_record, World.read, damage=True),
     "evict": Scenario(before_evicting, lambda world: world.read(client=world.client(max_bytes=1))),
-    "prune": Scenario(before_pruning, pruned, None, left=(NEW,), reads=False),
-    "remove": Scenario(World.store_new, removed, None, reads=False, every_error=True),
+    "prune": Scenario(before_pruning, pruned, None, left=(NEW,), damage=True, reads=False),
+    "remove": Scenario(World.store_new, removed, None, reads=False),
 }
 
 
@@ -213,7 +213,7 @@ LEAST = {
     "drop a record": 50,
     "evict": 80,
     "prune": 120,
-    "remove": 60,
+    "remove": 20,
 }
 LEAST_KILLS = 50
 

@@ -247,6 +247,39 @@ def test_a_damaged_file_that_was_replaced_meanwhile_is_not_dropped(store: Store)
     assert [found for _, found in store.records()] == [second]
 
 
+def test_a_damaged_file_that_is_being_replaced_is_not_dropped(store: Store) -> None:
+    path, entry = put(store, 1)
+    path.write_bytes(b"harmed")
+    with (
+        store.claim(path.parent.name, waiting=lambda: None),
+        pytest.warns(af.CacheWarning, match="damaged"),
+    ):
+        drop(path.parent, entry)
+    assert path.with_name(RECORD).exists()
+    with pytest.warns(af.CacheWarning, match="damaged"):
+        drop(path.parent, entry)
+    assert not path.with_name(RECORD).exists()
+
+
+def test_what_cannot_be_cleaned_up_does_not_hide_what_went_wrong(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: Any, **__: Any) -> None:
+        raise OSError(5, "Input/output error")
+
+    def spoilt() -> None:
+        with store.draft("push_tokens", STRANGER) as draft:
+            assert draft.path.exists()
+            monkeypatch.setattr("pathlib.Path.unlink", fails)
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        spoilt()
+    monkeypatch.undo()
+    left = list(store.directory.rglob("*.tmp"))
+    assert len(left) == 1
+    af.Cache(store.directory).prune()
+    assert not left[0].exists()
+
+
 def test_many_who_find_the_same_damage_fetch_once(emulator: Emulator, words: dict[str, Any]) -> None:
     (path,) = af.download_appmetrica("push_tokens", **words)
     path.write_bytes(path.read_bytes()[:-1] + b"\0")
