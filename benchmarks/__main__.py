@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import machine, report, startup, targets, waiting
 from .cases import CASES, chosen
-from .exports import Prepared
+from .exports import LARGEST, Prepared
 from .runs import FAULTS, ROOT, Measurement, measure
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def arguments() -> argparse.Namespace:
 def wanted(cases: list[Case], sizes: list[int]) -> list[Key]:
     """Return the exports that the cases need."""
     kinds = {(resource, case.wire_format) for case in cases for resource in case.resources}
-    return [(*kind, rows) for rows in sizes for kind in sorted(kinds)]
+    return [(*kind, rows) for rows in sizes for kind in sorted(kinds) if rows <= LARGEST[kind[0]]]
 
 
 def prepared(files: Path, keys: list[Key]) -> list[Prepared]:

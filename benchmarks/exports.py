@@ -11,6 +11,7 @@ import struct
 import sys
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -26,6 +27,7 @@ FIRST_DAY, LAST_DAY = "2026-01-01", f"2026-01-{DAYS:02}"
 BUILT_AT = 1_768_867_200.0  # 2026-01-20, when all of it has arrived
 SPARE = 1.3  # an average day has rows_per_day rows; enough of them to cut off exactly as many as asked
 SIMULATED = {"events": 1_000_000, "installations": 100_000}
+LARGEST = {"events": inf, "installations": 1_000_000}
 EVENTS_PER_INSTALL = 141
 APPLICATION_ID = 1111
 ID = "appmetrica_device_id"
