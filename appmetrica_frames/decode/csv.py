@@ -2,13 +2,12 @@
 
 The body is cut into blocks of whole rows and pyarrow parses one block at a time. Its streaming reader is not used: it
 pulls the network from a thread of its own, some 32 blocks ahead, cannot be interrupted while it waits, fails on cells
-of more than two blocks, and knows row numbers only when single-threaded. A block that we hold can be parsed on all
-cores, and once more to say where a fault is.
+of more than two blocks, and knows row numbers only when single-threaded. A block that we hold is parsed at once, on a
+thread of its own.
 """
 
 from __future__ import annotations
 
-from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -62,14 +61,7 @@ class Parser:
     def _parsed(self, block: bytes) -> pa.Table:
         types = {column.name: column.parsed for column in self.columns}
         try:
-            return _table(block, self.wire, types, threads=True)
-        except pa.ArrowInvalid:
-            return self._parsed_again(block, types)
-
-    def _parsed_again(self, block: bytes, types: dict[str, pa.DataType]) -> pa.Table:
-        # Only a single thread knows the row of a fault.
-        try:
-            return _table(block, self.wire, types, threads=False)
+            return _table(block, self.wire, types)
         except pa.ArrowInvalid as fault:
             raise parse_fault(fault, self.wire, self.rows, lambda: self._text(block)) from fault
 
@@ -80,7 +72,7 @@ class Parser:
             raise cast_fault(column, cells, self.rows) from fault
 
     def _text(self, block: bytes) -> pa.Table:
-        return _table(block, self.wire, dict.fromkeys(self.wire, pa.binary()), threads=False)
+        return _table(block, self.wire, dict.fromkeys(self.wire, pa.binary()))
 
     def _refuse_empty_line(self, block: bytes, parsed: pa.Table) -> None:
         # pyarrow makes an empty line a row of nulls. Of a single column that is how a null is written.
@@ -96,13 +88,14 @@ def _cells(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     return cells  # type: ignore[no-any-return]
 
 
-def _table(block: bytes, wire: Sequence[str], types: dict[str, pa.DataType], *, threads: bool) -> pa.Table:
+def _table(block: bytes, wire: Sequence[str], types: dict[str, pa.DataType]) -> pa.Table:
     # pyarrow takes a BOM off whatever it reads; here it would be text of the first cell, so it is given one to take.
     block = BOM + block if block.startswith(BOM) else block
-    # The block is parsed in one go, so newlines in cells need no further care.
+    # The block is parsed in one go, so newlines in cells need no further care. The stages before and after this one
+    # keep the other cores busy, and only a single thread knows the row of a fault.
     return csv.read_csv(
-        BytesIO(block),
-        read_options=csv.ReadOptions(column_names=list(wire), block_size=len(block) + 1, use_threads=threads),
+        pa.BufferReader(block),
+        read_options=csv.ReadOptions(column_names=list(wire), block_size=len(block) + 1, use_threads=False),
         parse_options=csv.ParseOptions(ignore_empty_lines=False),
         convert_options=csv.ConvertOptions(
             column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True

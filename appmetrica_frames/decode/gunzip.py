@@ -20,7 +20,7 @@ _GZIP = 31  # wbits: a gzip header and trailer are required, and the trailer's C
 _SLICE = 1 << 16
 
 
-def gunzip(chunks: Iterable[bytes], *, step: int = 1 << 20) -> Iterator[bytes]:
+def gunzip(chunks: Iterable[bytes], *, step: int = 1 << 17) -> Iterator[bytes]:
     """Yield the decompressed body in pieces of at most `step` bytes, or raise `DownloadError`."""
     body = _Body(step)
     for chunk in chunks:
