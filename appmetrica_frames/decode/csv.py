@@ -94,7 +94,7 @@ def _table(block: bytes, wire: Sequence[str], types: dict[str, pa.DataType]) -> 
     # The block is parsed in one go, so newlines in cells need no further care. The stages before and after this one
     # keep the other cores busy, and only a single thread knows the row of a fault.
     return csv.read_csv(
-        pa.BufferReader(block),
+        pa.BufferReader(block),  # type: ignore[arg-type]  # its stub knows Python files only; this one is not copied
         read_options=csv.ReadOptions(column_names=list(wire), block_size=len(block) + 1, use_threads=False),
         parse_options=csv.ParseOptions(ignore_empty_lines=False),
         convert_options=csv.ConvertOptions(
