@@ -86,7 +86,8 @@ def is_noticed(path: Path, sound: dict[Path, bytes], bit: int, words: dict[str, 
 
 
 def stored(words: dict[str, Any]) -> tuple[Path, dict[Path, bytes]]:
-    (path,) = af.download_appmetrica("push_tokens", **words)
+    # Built now, for certain: a file that the server had lying may be a day old, and is not even looked at again.
+    (path,) = af.download_appmetrica("push_tokens", refresh=True, **words)
     return path, {file: file.read_bytes() for file in (path, path.with_name("entry.json"))}
 
 
