@@ -13,6 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from appmetrica_frames.emulator import Emulator
+
 nbformat = pytest.importorskip("nbformat")
 nbclient = pytest.importorskip("nbclient")
 pytest.importorskip("matplotlib")
@@ -46,7 +48,7 @@ def texts(notebook: nbformat.NotebookNode) -> str:
     return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs(notebook))
 
 
-def run(path: Path, directory: Path) -> nbformat.NotebookNode:
+def run(path: Path, directory: Path, **settings: str) -> nbformat.NotebookNode:
     notebook = nbformat.read(path, as_version=4)
     notebook.cells.insert(0, nbformat.v4.new_code_cell(STRICT))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("APPMETRICA_")}
@@ -60,7 +62,7 @@ def run(path: Path, directory: Path) -> nbformat.NotebookNode:
     client.create_kernel_manager()
     # The kernel is this very Python, whatever kernels are installed for the user.
     client.km.kernel_spec.argv[0] = sys.executable
-    client.execute(env=environment | {"APPMETRICA_CACHE_DIR": str(directory / "unused")})
+    client.execute(env=environment | {"APPMETRICA_CACHE_DIR": str(directory / "store")} | settings)
     return notebook
 
 
@@ -99,6 +101,20 @@ def test_it_holds_no_widgets_no_local_paths_and_is_of_modest_size(path: Path) ->
     shown = texts(notebook) + "".join(output.get("data", {}).get("text/html", "") for output in outputs(notebook))
     assert LOCAL_PATH.findall(shown + "".join(cell.source for cell in notebook.cells)) == []
     assert path.stat().st_size < MOST_BYTES
+
+
+def test_with_a_token_the_same_code_reads_from_the_server_of_the_environment(server: Emulator, tmp_path: Path) -> None:
+    ran = run(
+        NOTEBOOKS[0],
+        tmp_path,
+        APPMETRICA_TOKEN=server.token,
+        APPMETRICA_APPLICATION_ID=str(server.other_application_id),
+        APPMETRICA_BASE_URL=server.base_url,
+    )
+    assert "Reading from AppMetrica" in texts(ran)
+    assert server.downloads == 2, "a read and a refresh"
+    assert server.token not in nbformat.writes(ran)
+    assert (tmp_path / "store").is_dir(), "the store of the environment"
 
 
 def test_all_begin_with_the_same_cell() -> None:
