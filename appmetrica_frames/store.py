@@ -109,10 +109,15 @@ class Store:
         from filelock import FileLock, Timeout
 
         try:
-            with FileLock(self.made(self.root / "locks") / f"{key}.lock", mode=PRIVATE_FILE, blocking=False):
-                yield True
-        except Timeout:
+            lock = FileLock(self.made(self.root / "locks") / f"{key}.lock", mode=PRIVATE_FILE)
+            lock.acquire(blocking=False)
+        except (Timeout, OSError):  # held; or in a store that cannot be written to, and so not changed either
             yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
 
     @contextmanager
     def draft(self, resource: str, key: str) -> Iterator[Draft]:
