@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SchemaWarning,
         ServerError,
     )
+    from .expansion import expand_json
     from .frames import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
 
 __version__ = "0.1.0"
@@ -50,6 +51,7 @@ __all__ = [
     "Verification",
     "__version__",
     "download_appmetrica",
+    "expand_json",
     "fields",
     "iter_appmetrica",
     "read_appmetrica",
@@ -59,7 +61,7 @@ __all__ = [
 
 
 # The rooms are entered when a name of theirs is first used: importing the package costs next to nothing.
-_ROOMS = ("errors", "client", "catalog_frames", "cache", "frames")
+_ROOMS = ("errors", "client", "catalog_frames", "cache", "frames", "expansion")
 
 
 def __getattr__(name: str) -> object:

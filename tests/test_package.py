@@ -96,7 +96,7 @@ def test_public_docstrings_say_what_goes_in_and_comes_out(name: str) -> None:
             assert f"\n{section}\n{'-' * len(section)}\n" in documented
 
 
-@pytest.mark.parametrize("module", ["frames", "cache", "client", "catalog_frames"])
+@pytest.mark.parametrize("module", ["frames", "cache", "client", "catalog_frames", "expansion"])
 def test_examples_run(module: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE

@@ -1,0 +1,70 @@
+"""`expand_json` against `json.loads` row by row: ``python -m benchmarks.expansion --rows 1_000_000``.
+
+The texts are the emulator's `event_json`, without those that are no JSON. Both ways end in a Polars frame of text
+columns; they take turns, and their answers are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from statistics import median
+
+import polars as pl
+
+from appmetrica_frames import expand_json
+
+from .exports import Rows
+
+FIELDS = ["sku", "name", "price", "currency", "quantity", "screen"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--runs", type=int, default=3)
+    given = parser.parse_args()
+    frame = texts(given.rows)
+    took: dict[str, list[float]] = {"json.loads": [], "expand_json": []}
+    for _ in range(given.runs):
+        expected = timed(took["json.loads"], row_by_row, frame)
+        answer = timed(took["expand_json"], expand, frame)
+        if not answer.equals(expected):
+            raise SystemExit("The two ways differ.")
+    slow, fast = (median(times) for times in took.values())
+    print(f"{frame.height:,} rows, {len(FIELDS)} keys, equal results, medians of {given.runs} runs")
+    print(f"json.loads row by row: {slow:.2f} s; expand_json: {fast:.2f} s; {slow / fast:.1f} times faster")
+
+
+def texts(rows: int) -> pl.DataFrame:
+    """Return so many of the emulator's texts, all of them JSON objects."""
+    whole = pl.concat([part.select("event_json") for part in Rows("events", rows).frames], rechunk=True)
+    valid = pl.col("event_json").str.starts_with("{") & pl.col("event_json").str.ends_with("}")
+    whole = whole.filter(valid)
+    return pl.concat([whole] * -(-rows // whole.height)).head(rows).rechunk()
+
+
+def timed(times: list[float], way: object, frame: pl.DataFrame) -> pl.DataFrame:
+    start = time.perf_counter()
+    answer: pl.DataFrame = way(frame)  # type: ignore[operator]
+    times.append(time.perf_counter() - start)
+    return answer
+
+
+def expand(frame: pl.DataFrame) -> pl.DataFrame:
+    return expand_json(frame, fields=FIELDS).drop("event_json")
+
+
+def row_by_row(frame: pl.DataFrame) -> pl.DataFrame:
+    columns: dict[str, list[str | None]] = {key: [] for key in FIELDS}
+    for text in frame["event_json"].to_list():
+        read = json.loads(text)
+        for key, column in columns.items():
+            value = read.get(key)
+            column.append(value if value is None or isinstance(value, str) else json.dumps(value))
+    return pl.DataFrame(columns, schema=dict.fromkeys(FIELDS, pl.String))
+
+
+if __name__ == "__main__":
+    main()
