@@ -182,13 +182,13 @@ def _sorted_out(frame: pl.LazyFrame, column: str) -> pl.LazyFrame:
 
     text = pl.col(column).cast(pl.String)
     plain = pl.when(text.str.contains(f"^{_WS}{_object(DEPTH)}{_WS}$")).then(text)
+    other = pl.when(pl.col(_PLAIN).is_null()).then(text)
     nesting = pl.col(_PLAIN).str.contains(r"^[^{]*\{[^{\[]*[{\[]")
-    flat = _where_there(pl.when(nesting).then(pl.col(_PLAIN)), _flat)
-    other = pl.when(pl.col(_PLAIN).is_null() & text.str.contains(rf"^{_WS}\{{")).then(text)
+    nested = pl.when(nesting).then(pl.col(_PLAIN))
     return (
         frame.with_columns(plain.alias(_PLAIN))
-        .with_columns(_where_there(other, _rewritten).alias(_ODD))
-        .with_columns(pl.when(nesting).then(flat).otherwise(pl.col(_PLAIN)).alias(_SHALLOW))
+        .with_columns(_where_there(other, _rewritten).alias(_ODD), _where_there(nested, _flat).alias(_SHALLOW))
+        .with_columns(pl.col(_SHALLOW).fill_null(pl.col(_PLAIN)))
     )
 
 
@@ -215,6 +215,7 @@ def _rewritten(text: pl.Expr) -> pl.Expr:
     """Return what a JSON parser makes of each text, with the numbers as they were: they pass it as marked strings."""
     import polars as pl
 
+    text = pl.when(text.str.contains(rf"^{_WS}\{{")).then(text)
     unmarked = pl.when(~text.str.contains(_MARK, literal=True)).then(text)
     marked = unmarked.str.replace_all(rf'([^"0-9\-]*(?:{_QUOTED}[^"0-9\-]*)*)({_NUMBER})?', f'${{1}}"{_MARK}${{2}}"')
     marked = marked.str.replace_all(f'"{_MARK}"', "", literal=True)
