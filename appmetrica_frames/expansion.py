@@ -335,7 +335,7 @@ def _found(alone: pl.DataFrame) -> list[str]:
     keys_only = pl.col(_SHALLOW).str.replace_all(rf"({_QUOTED}){_COLON}{_WS}(?:{_SCALAR})?", "$1")
     texts = _in_slices(alone, {}, keys_only.alias(_SHALLOW), pl.col(_ODD))
     kinds = texts[_SHALLOW].drop_nulls().unique(maintain_order=True)
-    keys = kinds.str.extract_all(_QUOTED).explode(empty_as_null=False).str.strip_prefix('"').str.strip_suffix('"')
+    keys = kinds.str.extract_all(_QUOTED).explode().drop_nulls().str.strip_prefix('"').str.strip_suffix('"')
     odd = texts[_ODD].drop_nulls().unique(maintain_order=True)
     return list(dict.fromkeys([*keys.unique(maintain_order=True), *(key for text in odd for key in json.loads(text))]))
 

@@ -60,8 +60,8 @@ def test_what_json_loads_reads_is_there(objects: list[dict[str, Any]], plain: bo
     texts = [json.dumps(thing, ensure_ascii=plain, separators=separators) for thing in objects]
     wide = expand_json(frame(*texts), prefix="json ")
     assert set(wide.columns[1:]) == {f"json {key}" for thing in objects for key in thing}
-    for thing, row in zip(objects, wide.drop("event_json").rows(named=True), strict=True):
-        for name, text in row.items():
+    for thing, row in zip(objects, wide.rows(named=True), strict=True):
+        for name, text in list(row.items())[1:]:
             value = thing.get(name.removeprefix("json "))
             if value is None or isinstance(value, str):
                 assert text == value
