@@ -57,7 +57,7 @@ def refusal(answer: Refused) -> AppMetricaError:
             f"token of an account with access, not an API key.{quoted}",
             status=status,
         )
-    return RequestRejectedError(f"{_advice(status, said)}{quoted}", status=status)
+    return RequestRejectedError(f"{_advice(status)}{quoted}", status=status)
 
 
 def words(body: str) -> str:
@@ -67,7 +67,7 @@ def words(body: str) -> str:
     return said if len(said) <= LONGEST_QUOTE else said[:LONGEST_QUOTE] + " …"
 
 
-def _advice(status: int, said: str) -> str:
+def _advice(status: int) -> str:
     if HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST:
         return (
             f"The server redirects ({status}), which AppMetrica does not; the token is not sent elsewhere. "
@@ -75,8 +75,6 @@ def _advice(status: int, said: str) -> str:
         )
     if status == HTTPStatus.NOT_FOUND:
         return "AppMetrica knows no such export or application (404): check application_id and base_url."
-    if status == HTTPStatus.BAD_REQUEST and "more parts" in said.lower():
-        return "The range is too big for one file (400): ask for fewer days or fewer fields."
     if status == HTTPStatus.BAD_REQUEST:
         return "AppMetrica rejected the request (400)."
     return f"The server answered {status}, which is no part of the Logs API: check base_url."

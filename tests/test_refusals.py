@@ -44,7 +44,7 @@ def test_long_bodies_are_cut() -> None:
         (403, "", AuthenticationError, "check application_id"),
         (302, "", RequestRejectedError, "Check base_url"),
         (404, "", RequestRejectedError, "application_id and base_url"),
-        (400, "Try to use more parts.", RequestRejectedError, "fewer days"),
+        (400, "Undefined parameter", RequestRejectedError, "rejected the request .400.*Undefined parameter"),
         (200, "", RequestRejectedError, "no part of the Logs API"),
     ],
 )

@@ -1,4 +1,4 @@
-"""``python -m appmetrica_frames.emulator``: serve until Ctrl-C."""
+"""``python -m appmetrica_frames.emulator``: serve until Ctrl-C or SIGTERM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .server import serve
 def parser() -> ArgumentParser:
     words = ArgumentParser(
         prog="python -m appmetrica_frames.emulator",
-        description="Serve an emulated AppMetrica Logs API on loopback until Ctrl-C.",
+        description="Serve an emulated AppMetrica Logs API on loopback until Ctrl-C or SIGTERM.",
         formatter_class=ArgumentDefaultsHelpFormatter,
     )
     words.add_argument("--port", type=int, default=8000, help="port to listen on; 0 takes a free one")
