@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import functools
 import inspect
+from collections.abc import Iterable, Mapping  # noqa: TC003 - the explicit signature holds the types themselves
 from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, cast
 
 from .client import Client
+from .dates import Moment  # noqa: TC001 - likewise
+from .durations import Duration  # noqa: TC001 - likewise
 from .errors import InvalidRequestError, did_you_mean
 from .freshness import wish
 from .order import Order
 from .request import DateDimension, FilterValue, WireFormat, export_request
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable
     from datetime import tzinfo
-
-    from .dates import Moment
-    from .durations import Duration
 
 Way = TypeVar("Way", bound="Callable[..., Any]")
 
@@ -139,6 +139,9 @@ def takes_words(function: Way) -> Way:
     every word with its default.
     """
     signature = _explicit(inspect.signature(function))
+    # The function has them, too: tools that look beneath a wrapper see what everybody sees.
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    function.__doc__ = (function.__doc__ or "").replace("    {words}\n", DESCRIBED)
 
     @functools.wraps(function)
     def strict(*args: Any, **kwargs: Any) -> Any:
@@ -149,8 +152,6 @@ def takes_words(function: Way) -> Way:
             raise TypeError(f"{function.__name__}() {error}") from None
         return function(*args, **kwargs)
 
-    strict.__signature__ = signature  # type: ignore[attr-defined]
-    strict.__doc__ = (function.__doc__ or "").replace("    {words}\n", DESCRIBED)
     return cast("Way", strict)
 
 
@@ -161,7 +162,7 @@ def _refuse_misspelt(name: str, given: Iterable[str], known: Iterable[str]) -> N
 
 
 def _explicit(own: inspect.Signature) -> inspect.Signature:
-    shared = list(inspect.signature(order).parameters.values())
+    shared = list(inspect.signature(order, eval_str=True).parameters.values())
     subject, *words = shared
     extra = [p for p in own.parameters.values() if p.kind is inspect.Parameter.KEYWORD_ONLY]
     *front, client = words
