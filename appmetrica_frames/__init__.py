@@ -1,4 +1,10 @@
-"""AppMetrica Logs API exports as Polars and pandas DataFrames, in one call."""
+"""AppMetrica Logs API exports as Polars and pandas DataFrames, in one call.
+
+`read_appmetrica` gives a frame of Polars, pandas or Arrow, `scan_appmetrica` a LazyFrame, `iter_appmetrica` batches of
+rows, `download_appmetrica` paths of Parquet files. `resources` and `fields` list what can be exported, and
+`expand_json` opens JSON in a column. A `Client` holds settings that calls share; a `Cache` shows and clears the store.
+Every error is an `AppMetricaError`.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING

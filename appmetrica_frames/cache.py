@@ -53,7 +53,17 @@ class CachedExport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheInfo:
-    """The store as a whole: its directory, number of exports, rows, and bytes on disk."""
+    """The store as a whole.
+
+    Attributes
+    ----------
+    directory : pathlib.Path
+        Where it is.
+    exports, rows : int
+        Number of exports, and of the rows in all of them.
+    size : int
+        Bytes on disk.
+    """
 
     directory: Path
     exports: int
@@ -85,7 +95,15 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """Which stored exports are, bit for bit, what was stored; and the files that are not."""
+    """Which stored exports are, bit for bit, what was stored.
+
+    Attributes
+    ----------
+    sound : tuple of CachedExport
+        Exports that are.
+    damaged : tuple of pathlib.Path
+        Parquet files and records that are not.
+    """
 
     sound: tuple[CachedExport, ...]
     damaged: tuple[Path, ...]
@@ -125,6 +143,10 @@ class Cache:
         resource : str, optional
             List exports of this resource only.
 
+        Returns
+        -------
+        list of CachedExport
+
         Raises
         ------
         InvalidRequestError
@@ -134,7 +156,12 @@ class Cache:
         return sorted(found, key=lambda export: export.stored_at, reverse=True)
 
     def info(self) -> CacheInfo:
-        """Count the exports, their rows and their bytes."""
+        """Count the exports, their rows and their bytes.
+
+        Returns
+        -------
+        CacheInfo
+        """
         found = self.ls()
         return CacheInfo(
             directory=self.directory,
@@ -149,7 +176,6 @@ class Cache:
         Returns
         -------
         Verification
-            The exports that are sound, and the Parquet files and records that are not.
         """
         sound, damaged = [], []
         with warnings.catch_warnings():
@@ -184,6 +210,11 @@ class Cache:
         -------
         Removal
             The exports and leftovers removed, and the bytes freed.
+
+        Raises
+        ------
+        InvalidRequestError
+            If ``max_bytes`` or ``older_than`` has no meaning.
         """
         now = time.time()
         suspect = set(self.verify().damaged)
@@ -213,6 +244,11 @@ class Cache:
         -------
         Removal
             The exports removed and the bytes freed.
+
+        Raises
+        ------
+        InvalidRequestError
+            If there is no such resource.
         """
         chosen = [stored for stored in self._stored(resource) if key in {None, stored.folder.name}]
         return self._removed(chosen, [], dry_run=dry_run)

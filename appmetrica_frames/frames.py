@@ -72,7 +72,9 @@ def read_appmetrica(
 
     See Also
     --------
-    scan_appmetrica, iter_appmetrica, download_appmetrica
+    scan_appmetrica : for exports that are larger than memory, or of which little is needed
+    iter_appmetrica : batch after batch
+    download_appmetrica : for other programs
 
     Notes
     -----
@@ -138,7 +140,7 @@ def iter_appmetrica(
     ----------
     {words}
     store : bool, default True
-        Whether to look in the store and to keep the file there.
+        Whether to look in the store and to keep the file there. With False the store is neither read nor written.
     batch_size : int, default 65_536
         The most rows that a batch holds.
 
