@@ -59,9 +59,10 @@ class Client:
 
     Examples
     --------
-    >>> from appmetrica_frames import Client
-    >>> Client("my-token", prepare_timeout=7200)
-    Client(base_url=None, cache_dir=None, max_bytes=None, prepare_timeout=7200.0, poll=(2.0, 30.0), ...)
+    >>> from appmetrica_frames import Client, read_appmetrica
+    >>> patient = Client(prepare_timeout=7200, retries=10)
+    >>> read_appmetrica("push_tokens", application_id=1111, fields=["token"], client=patient).columns
+    ['token']
     """
 
     _token: config.Secret | None = field(repr=False, compare=False)
@@ -123,7 +124,8 @@ class Client:
         Examples
         --------
         >>> from appmetrica_frames import Client
-        >>> Client().applications()  # doctest: +SKIP
+        >>> Client().applications().select("application_id", "time_zone_name").rows()
+        [(1111, 'Europe/Moscow'), (2222, 'Europe/Berlin')]
         """
         import polars as pl
 
@@ -134,16 +136,70 @@ class Client:
         return pl.DataFrame(seen, schema=schema).rename({"id": "application_id"})
 
     def token(self, environ: Mapping[str, str] | None = None) -> config.Secret:
-        """Return the token that a call would send now, wrapped so that it does not print."""
+        """Return the token that a call would send now, wrapped so that it does not print.
+
+        Parameters
+        ----------
+        environ : mapping, optional
+            Where to look for variables. Default: ``os.environ``.
+
+        Returns
+        -------
+        Secret
+            Its ``reveal()`` is the text.
+
+        Raises
+        ------
+        MissingTokenError
+            If there is none.
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Client
+        >>> Client("my-token").token()
+        ***
+        """
         return config.token(self._token, environ)
 
-    def origin(self, environ: Mapping[str, str] = os.environ) -> str:
-        """Return the scheme, host and port that a call would ask now."""
-        return config.base_url(self.base_url, environ)
+    def origin(self, environ: Mapping[str, str] | None = None) -> str:
+        """Return the scheme, host and port that a call would ask now.
 
-    def directory(self, environ: Mapping[str, str] = os.environ) -> Path:
-        """Return the directory of the store that a call would use now."""
-        return config.cache_directory(self.cache_dir, environ)
+        Parameters
+        ----------
+        environ : mapping, optional
+            Where to look for variables. Default: ``os.environ``.
+
+        Returns
+        -------
+        str
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Client
+        >>> Client().origin({})
+        'https://api.appmetrica.yandex.com'
+        """
+        return config.base_url(self.base_url, os.environ if environ is None else environ)
+
+    def directory(self, environ: Mapping[str, str] | None = None) -> Path:
+        """Return the directory of the store that a call would use now.
+
+        Parameters
+        ----------
+        environ : mapping, optional
+            Where to look for variables. Default: ``os.environ``.
+
+        Returns
+        -------
+        pathlib.Path
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Client
+        >>> Client(cache_dir="exports").directory().name
+        'exports'
+        """
+        return config.cache_directory(self.cache_dir, os.environ if environ is None else environ)
 
 
 def _poll(poll: tuple[Duration, Duration]) -> tuple[float, float]:

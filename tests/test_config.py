@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import pydoc
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -117,3 +118,8 @@ def test_durations_may_be_timedeltas() -> None:
     client = Client(prepare_timeout=timedelta(hours=2), poll=(timedelta(seconds=1), 10))
     assert client.prepare_timeout == 7200
     assert client.poll == (1, 10)
+
+
+def test_help_does_not_show_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPMETRICA_TOKEN", "canary-token")
+    assert "canary-token" not in pydoc.render_doc(Client)
