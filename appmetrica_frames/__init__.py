@@ -4,6 +4,8 @@
 rows, `download_appmetrica` paths of Parquet files. `resources` and `fields` list what can be exported, and
 `expand_json` opens JSON in a column. A `Client` holds settings that calls share; a `Cache` shows and clears the store.
 Every error is an `AppMetricaError`.
+
+The examples show what ``appmetrica-frames emulator`` answers.
 """
 
 from importlib import import_module

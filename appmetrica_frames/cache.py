@@ -120,8 +120,8 @@ class Cache:
     Examples
     --------
     >>> from appmetrica_frames import Cache
-    >>> Cache("/tmp/nothing-here").ls()
-    []
+    >>> Cache("exports").directory.name
+    'exports'
     """
 
     def __init__(self, directory: str | PathLike[str] | None = None) -> None:
@@ -151,6 +151,13 @@ class Cache:
         ------
         InvalidRequestError
             If there is no such resource.
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Cache, read_appmetrica
+        >>> tokens = read_appmetrica("push_tokens", application_id=1111, fields=["token"])
+        >>> [export.resource for export in Cache().ls()]
+        ['push_tokens']
         """
         found = [_shown(stored) for stored in self._stored(resource)]
         return sorted(found, key=lambda export: export.stored_at, reverse=True)
@@ -161,6 +168,14 @@ class Cache:
         Returns
         -------
         CacheInfo
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Cache, read_appmetrica
+        >>> tokens = read_appmetrica("push_tokens", application_id=1111, fields=["token"])
+        >>> found = Cache().info()
+        >>> (found.exports, found.rows == tokens.height)
+        (1, True)
         """
         found = self.ls()
         return CacheInfo(
@@ -176,6 +191,12 @@ class Cache:
         Returns
         -------
         Verification
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Cache
+        >>> Cache().verify().damaged
+        ()
         """
         sound, damaged = [], []
         with warnings.catch_warnings():
@@ -215,6 +236,14 @@ class Cache:
         ------
         InvalidRequestError
             If ``max_bytes`` or ``older_than`` has no meaning.
+
+        Examples
+        --------
+        >>> from datetime import timedelta
+        >>> from appmetrica_frames import Cache
+        >>> plan = Cache().prune(older_than=timedelta(days=30), dry_run=True)
+        >>> (plan.exports, plan.size)
+        ((), 0)
         """
         now = time.time()
         suspect = set(self.verify().damaged)
@@ -249,6 +278,14 @@ class Cache:
         ------
         InvalidRequestError
             If there is no such resource.
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Cache, read_appmetrica
+        >>> tokens = read_appmetrica("push_tokens", application_id=1111, fields=["token"])
+        >>> removal = Cache().remove(resource="push_tokens")
+        >>> [export.rows for export in removal.exports] == [tokens.height]
+        True
         """
         chosen = [stored for stored in self._stored(resource) if key in {None, stored.folder.name}]
         return self._removed(chosen, [], dry_run=dry_run)

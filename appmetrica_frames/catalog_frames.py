@@ -27,8 +27,8 @@ def resources() -> pl.DataFrame:
     Examples
     --------
     >>> from appmetrica_frames import resources
-    >>> resources().height
-    14
+    >>> resources().filter(dates=False)["resource"].to_list()
+    ['profiles', 'push_tokens']
     """
     import polars as pl
 

@@ -34,6 +34,15 @@ class AppMetricaError(Exception):
     ----------
     status : int or None
         The HTTP status that the server answered with, where there was an answer.
+
+    Examples
+    --------
+    >>> from appmetrica_frames import AppMetricaError, read_appmetrica
+    >>> try:
+    ...     read_appmetrica("push_tokens", application_id=4444)
+    ... except AppMetricaError as error:
+    ...     print(type(error).__name__, error.status)
+    RequestRejectedError 404
     """
 
     def __init__(self, message: str, *, status: int | None = None) -> None:

@@ -83,10 +83,29 @@ def read_appmetrica(
     Examples
     --------
     >>> from appmetrica_frames import read_appmetrica
-    >>> frame = read_appmetrica(  # doctest: +SKIP
-    ...     "events", application_id=1111, date_since="2024-07-01", date_until="2024-07-01",
+    >>> events = read_appmetrica(
+    ...     "events",
+    ...     application_id=1111,
+    ...     date_since="2024-07-01",
+    ...     date_until="2024-07-07",
     ...     fields=["event_name", "event_timestamp", "appmetrica_device_id"],
     ... )
+    >>> events["event_name"].value_counts().sort("count", descending=True).head(2).rows()
+    [('screen_view', 5469), ('product_view', 3022)]
+
+    The server filters; pandas takes over:
+
+    >>> purchases = read_appmetrica(
+    ...     "events",
+    ...     application_id=1111,
+    ...     date_since="2024-07-01",
+    ...     date_until="2024-07-07",
+    ...     fields=["event_json"],
+    ...     filters={"event_name": "purchase"},
+    ...     backend="pandas",
+    ... )
+    >>> len(purchases)
+    84
     """
     read = reading.checked_backend(backend)
     asked = _placed(order(resource, **words), store=store)
@@ -122,10 +141,9 @@ def scan_appmetrica(resource: str, **words: Unpack[Words]) -> pl.LazyFrame:
     Examples
     --------
     >>> from appmetrica_frames import scan_appmetrica
-    >>> lazy = scan_appmetrica(  # doctest: +SKIP
-    ...     "installations", application_id=1111, date_since="2024-07-01", date_until="2024-07-31"
-    ... )
-    >>> lazy.group_by("country_iso_code").len().collect()  # doctest: +SKIP
+    >>> lazy = scan_appmetrica("installations", application_id=1111, date_since="2024-07-01", date_until="2024-07-07")
+    >>> lazy.group_by("country_iso_code").len().sort("len", descending=True).head(2).collect().rows()
+    [('RU', 43), ('US', 12)]
     """
     return reading.to_lazy(lent(order(resource, **words)))
 
@@ -157,10 +175,16 @@ def iter_appmetrica(
     Examples
     --------
     >>> from appmetrica_frames import iter_appmetrica
-    >>> with iter_appmetrica(  # doctest: +SKIP
-    ...     "events", application_id=1111, date_since="2024-07-01", date_until="2024-07-31"
+    >>> with iter_appmetrica(
+    ...     "events",
+    ...     application_id=1111,
+    ...     date_since="2024-07-01",
+    ...     date_until="2024-07-07",
+    ...     fields=["event_name"],
+    ...     batch_size=10_000,
     ... ) as batches:
-    ...     rows = sum(batch.num_rows for batch in batches)
+    ...     [batch.num_rows for batch in batches]
+    [10000, 4537]
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size <= 0:
         raise InvalidRequestError(f"batch_size takes a whole number from 1, not {batch_size!r}.")
@@ -198,10 +222,11 @@ def download_appmetrica(resource: str, **words: Unpack[Words]) -> list[Path]:
     --------
     >>> import duckdb
     >>> from appmetrica_frames import download_appmetrica
-    >>> files = download_appmetrica(  # doctest: +SKIP
-    ...     "events", application_id=1111, date_since="2024-07-01", date_until="2024-07-31"
+    >>> paths = download_appmetrica(
+    ...     "installations", application_id=1111, date_since="2024-07-01", date_until="2024-07-07"
     ... )
-    >>> duckdb.read_parquet([str(file) for file in files]).aggregate("count(*)")  # doctest: +SKIP
+    >>> duckdb.read_parquet([str(path) for path in paths]).aggregate("count(*)").fetchall()
+    [(96,)]
     """
     return [lent(order(resource, **words)).path]
 

@@ -26,6 +26,7 @@ class MovableClock:
 
     Examples
     --------
+    >>> from appmetrica_frames.emulator import MovableClock
     >>> clock = MovableClock(start=1_700_000_000)
     >>> clock.advance(60)
     >>> clock.now()

@@ -71,6 +71,7 @@ class Emulator:
 
     Examples
     --------
+    >>> from appmetrica_frames.emulator import Emulator
     >>> with Emulator(rows_per_day=100) as server:
     ...     server.base_url.startswith("http://127.0.0.1:")
     True
