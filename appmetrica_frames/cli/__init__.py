@@ -19,7 +19,6 @@ app = typer.Typer(
     name=NAME,
     help="AppMetrica Logs API exports as frames and files. The token comes from APPMETRICA_TOKEN alone.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,  # its table cuts long option names
     pretty_exceptions_enable=False,  # they would show local variables, and with them the token
 )

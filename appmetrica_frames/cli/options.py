@@ -1,14 +1,18 @@
 """The options: the words of the library, and the client's settings that matter on a command line."""
 
 import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
 
 from appmetrica_frames import catalog
 from appmetrica_frames.client import Client
+from appmetrica_frames.request import DateDimension, WireFormat
 from appmetrica_frames.words import order
+
+from . import completion
 
 SETTINGS = ("cache_dir", "max_bytes", "base_url", "prepare_timeout", "progress")
 
@@ -46,8 +50,22 @@ WORDS = {
     "progress": Word(bool, "Show progress on standard error. Default: in a terminal."),
 }
 
+OFFERED: dict[str, Callable[..., completion.Offers]] = {
+    "fields": completion.listed_fields,
+    "filters": completion.named_field,
+    "schema_overrides": completion.named_field,
+    "date_dimension": completion.one_of(get_args(DateDimension)),
+    "wire_format": completion.one_of(get_args(WireFormat)),
+}
+
 ResourceName = Annotated[
-    str, typer.Argument(metavar="RESOURCE", help=f"One of {', '.join(catalog.resources())}.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="RESOURCE",
+        help=f"One of {', '.join(catalog.resources())}.",
+        show_default=False,
+        autocompletion=completion.resource_names,
+    ),
 ]
 Directory = Annotated[
     Path | None, typer.Option("--cache-dir", help=WORDS["cache_dir"].help, metavar="DIRECTORY", show_default=False)
@@ -95,7 +113,8 @@ def _option(word: inspect.Parameter) -> inspect.Parameter:
     kind, said, metavar = WORDS.get(word.name) or Word(bool if word.default is False else str, "As in the library.")
     dashed = f"--{word.name.replace('_', '-')}"
     spelt = f"{dashed}/--no-{dashed[2:]}" if kind is bool and word.default is None else dashed
-    option = typer.Option(spelt, help=said, metavar=metavar, show_default=word.default not in (None, False, "default"))
+    shown = word.default not in (None, False, "default")
+    option = typer.Option(spelt, help=said, metavar=metavar, show_default=shown, autocompletion=OFFERED.get(word.name))
     optional = kind | None if word.default is None else kind
     return word.replace(annotation=Annotated[optional, option])
 

@@ -9,13 +9,20 @@ from appmetrica_frames.cache import Cache, CachedExport, Removal
 from appmetrica_frames.durations import spoken
 from appmetrica_frames.progress import spoken_size
 
+from . import completion
 from .options import Directory
 from .talk import FAILED, AsJson, print_json, print_table, say
 
 app = typer.Typer(help="Look at the store and clear it.", no_args_is_help=True, rich_markup_mode=None)
 
 Resource = Annotated[
-    str | None, typer.Option(metavar="RESOURCE", help="Exports of this resource only.", show_default=False)
+    str | None,
+    typer.Option(
+        metavar="RESOURCE",
+        help="Exports of this resource only.",
+        show_default=False,
+        autocompletion=completion.resource_names,
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and remove nothing.")]
 
@@ -79,7 +86,13 @@ def prune(
 def remove(
     *,
     key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="The one export of this key, as ls shows it.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="The one export of this key, as ls shows it.",
+            show_default=False,
+            autocompletion=completion.keys,
+        ),
     ] = None,
     resource: Resource = None,
     every: Annotated[bool, typer.Option("--all", help="Every export.")] = False,
