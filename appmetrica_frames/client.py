@@ -49,8 +49,9 @@ class Client:
     retries : int, default 5
         How often in a row a broken connection or a 5xx answer is tried again.
     progress : bool, optional
-        ``True`` shows progress (on standard error; in a notebook below the cell), ``False`` never does. By default it
-        is shown in a terminal and in a notebook.
+        ``False`` shows nothing. By default, a bar is shown in a terminal (on standard error) and in a notebook (below
+        the cell), and nothing elsewhere. ``True`` shows plain lines elsewhere, on standard error, a few of them for
+        an export. The logger ``appmetrica_frames`` gets the same lines at the level ``INFO`` in each case.
 
     Raises
     ------

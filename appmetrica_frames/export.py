@@ -84,6 +84,7 @@ class _Visit:
         self._watcher = watcher
         self._store = Store(order.client.directory())
         self._unusable: set[str] = set()
+        self._missed = ""
 
     def stored_or_fetched(self) -> Export:
         return self._look_up() or self._fetched()
@@ -109,7 +110,9 @@ class _Visit:
                 return Export(parquet_path(folder, entry), entry, order.request.fields)
             drop(folder, entry)
             self._unusable.add(entry.generation)
-        log.info("%s: not from the store (%s)", order.request.title, reason)
+        if reason != self._missed:  # it is looked up again once nobody else can fetch it
+            log.info("%s: not from the store (%s)", order.request.title, reason)
+        self._missed = reason
         return None
 
     def _fetched(self) -> Export:
@@ -143,13 +146,16 @@ class _Visit:
 
     def _claimed(self, filling: Filling) -> Export:
         key = self._order.request.key(self._order.client.origin())
-        with self._store.claim(
-            key, waiting=lambda: self._watcher.say("another process is fetching the same export; waiting for it")
-        ):
+        with self._store.claim(key, waiting=self._say_that_another_fetches):
             export = self._look_up() or self._export(*filling.into(self._store))
             use(export.path.parent, export.entry, lend=self._order.lend)
         self._make_room(export)
         return export
+
+    def _say_that_another_fetches(self) -> None:
+        said = "another process is fetching the same export; waiting for it"
+        log.info("%s: %s", self._order.request.title, said)
+        self._watcher.say(said)
 
     def _make_room(self, export: Export) -> None:
         limit = self._order.client.max_bytes

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .standing import Standing
     from .steps import Part, Pause
     from .store import Draft, Store
+    from .transport import Body, Receiver
 
 log = logging.getLogger("appmetrica_frames")
 
@@ -65,7 +66,7 @@ class Filling:
             delivery = fetch(
                 self._order.request,
                 wish.cache_control,
-                reception.receive,
+                self._received_by(reception),
                 link=wait.link,
                 patience=patience(self._order.client),
                 clock=self._clock,
@@ -82,6 +83,16 @@ class Filling:
         if resumed and delivery.parts == resumed.parts:
             return resumed.requested_at
         return earliest_build(wish, requested_at=delivery.requested_at, waited=delivery.waited)
+
+    def _received_by(self, reception: Reception) -> Receiver:
+        """Have the watcher told of the rows that a body brought."""
+
+        def receive(body: Body, part: Part) -> bool:
+            done = reception.receive(body, part)
+            self._watcher.decoded(reception.rows)
+            return done
+
+        return receive
 
     def _published(self, draft: Draft, reception: Reception, built_not_before: float) -> tuple[Path, Entry]:
         request, origin = self._order.request, self._order.client.origin()
@@ -103,10 +114,13 @@ class Filling:
         if mark is None:
             return None
         verdict = judge(mark.requested_at, self._order.wish, now)
-        log.info("%s: a job is pending (%s)", self._order.request.title, verdict.reason)
+        title = self._order.request.title
         if not verdict.fresh:
+            log.info("%s: not resuming the job that is pending (%s)", title, verdict.reason)
             return None
-        self._watcher.say(f"resuming the job that was asked for {spoken(now - mark.requested_at)} ago")
+        said = f"resuming the job that was asked for {spoken(now - mark.requested_at)} ago"
+        log.info("%s: %s (%s)", title, said, verdict.reason)
+        self._watcher.say(said)
         return mark
 
 

@@ -241,7 +241,9 @@ class _Driver:
 
     def _pause(self, pause: Pause) -> None:
         self.hang_up()
-        log.info("%s: %s; next question in %.1f s", self._call.title, pause.reason, pause.seconds)
+        # The progress of a job that the server has accepted is logged by whoever watches, more rarely.
+        level = logging.INFO if pause.accepted_at is None else logging.DEBUG
+        log.log(level, "%s: %s; next question in %.1f s", self._call.title, pause.reason, pause.seconds)
         standing = self._paused(pause) if self._paused else None
         left, waited = pause.seconds, pause.waited
         while left > 0:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import logging
 import math
+import re
 import sys
 import warnings
 from types import ModuleType, SimpleNamespace
@@ -11,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appmetrica_frames import Client, progress, read_appmetrica
-from appmetrica_frames.progress import Bars, Silent, somebody_looks, spoken_size, watching
+from appmetrica_frames import Client, read_appmetrica
+from appmetrica_frames.progress import Bars, Lines, Logged, Several, Silent, screen, somebody_looks, watching
+from appmetrica_frames.progress import bars as bars_room
+from appmetrica_frames.progress.tally import spoken_size
 from appmetrica_frames.standing import Standing
 
 if TYPE_CHECKING:
@@ -60,7 +64,7 @@ class Full(Terminal):
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     stream = Terminal()
     # Not sys.stderr itself, which pytest puts back between a fixture and its test.
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=stream, stdout=stream, modules=sys.modules))
+    monkeypatch.setattr(screen, "sys", SimpleNamespace(stderr=stream, stdout=stream, modules=sys.modules))
     return stream
 
 
@@ -133,10 +137,8 @@ def test_a_download_of_unknown_size_shows_what_has_come(bars: Bars, terminal: Te
     assert terminal.lines[-1] == "events: downloading 3 MB, 1.5 MB/s"
 
 
-def test_one_line_stays_in_the_end(terminal: Terminal, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(progress.time, "monotonic", clock)
-    monkeypatch.setattr(Bars.__init__, "__kwdefaults__", {"clock": clock})
-    with watching("events", wanted=None) as watcher:
+def test_one_line_stays_in_the_end(terminal: Terminal, clock: Clock) -> None:
+    with watching("events", wanted=None, clock=clock) as watcher:
         watcher.preparing(0.0, None)
         clock.now += 60
         watcher.preparing(60.0, 0.5)
@@ -147,7 +149,11 @@ def test_one_line_stays_in_the_end(terminal: Terminal, clock: Clock, monkeypatch
         watcher.downloading(0, 2 * MB)
         clock.now += 1
         watcher.downloading(2 * MB, 2 * MB)
-    assert terminal.lines == ["events: ready in 1 min 3 s, 6 MB downloaded, 2 MB/s", ""]
+        watcher.decoded(1_234_567)
+    assert terminal.lines == [
+        "events: ready in 1 min 3 s, 6 MB downloaded, 2 MB/s, 1,234,567 rows, 412,000 rows/s",
+        "",
+    ]
 
 
 def test_a_body_that_comes_again_begins_from_nothing(bars: Bars, terminal: Terminal, clock: Clock) -> None:
@@ -155,6 +161,16 @@ def test_a_body_that_comes_again_begins_from_nothing(bars: Bars, terminal: Termi
     clock.now += 1
     bars.downloading(MB, 4 * MB)
     assert terminal.lines[-1].startswith("events: downloading 1 MB of 4 MB |")
+
+
+def test_a_download_shows_the_speed_of_its_rows_once_they_are_known(
+    bars: Bars, terminal: Terminal, clock: Clock
+) -> None:
+    bars.downloading(0, 4 * MB)
+    clock.now += 2
+    bars.decoded(3)
+    bars.downloading(MB, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 1 MB of 4 MB, 500 kB/s, 2 rows/s |")
 
 
 def test_a_failure_leaves_no_line(terminal: Terminal) -> None:
@@ -194,16 +210,128 @@ def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, 
         (None, Terminal, Bars),
         (None, io.StringIO, Silent),
         (False, Terminal, Silent),
-        (True, io.StringIO, Bars),
+        (True, Terminal, Bars),
+        (True, io.StringIO, Lines),
+        (False, io.StringIO, Silent),
         (None, lambda: None, Silent),
     ],
 )
-def test_bars_are_for_a_terminal_or_for_who_asks(
+def test_bars_are_for_a_terminal_and_lines_for_who_asks_elsewhere(
     monkeypatch: pytest.MonkeyPatch, stream: Callable[[], Any], expected: type, *, wanted: bool | None
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stream())
     with watching("events", wanted=wanted) as watcher:
         assert type(watcher) is expected
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def lines(told: list[str], clock: Clock) -> Lines:
+    return Lines("events", told.append, clock=clock)
+
+
+def test_lines_say_what_is_new_and_then_ever_more_rarely(lines: Lines, told: list[str], clock: Clock) -> None:
+    for second in range(3601):
+        clock.now = second
+        lines.preparing(second, None, Standing(2 if second < 10 else 1 if second < 20 else 0, second / 3600))
+    seconds = [0, 10, 20, 50, 110, 230, 470, 770, 1070, 1370, 1670, 1970, 2270, 2570, 2870, 3170, 3470]
+    assert len(told) == len(seconds)
+    assert told[:5] == [
+        "events: waiting 0 s, 2 jobs before it",
+        "events: waiting 10 s, 1 job before it",
+        "events: waiting 20 s, 1% prepared",
+        "events: waiting 50 s, 1% prepared",
+        "events: waiting 1 min 50 s, 3% prepared",
+    ]
+
+
+def test_lines_say_what_came(lines: Lines, told: list[str], clock: Clock) -> None:
+    lines.preparing(0.0, None)
+    clock.now += 60
+    for megabyte in range(1, 5):
+        lines.downloading(megabyte * MB, 4 * MB)
+        clock.now += 0.5
+    lines.decoded(70_000)
+    lines.close(done=True)
+    lines.close()
+    assert told == [
+        "events: waiting 0 s",
+        "events: downloading 1 MB of 4 MB",
+        "events: ready in 1 min 2 s, 4 MB downloaded, 2 MB/s, 70,000 rows, 35,000 rows/s",
+    ]
+
+
+def test_lines_of_many_parts_are_few(lines: Lines, told: list[str], clock: Clock) -> None:
+    for _ in range(64):
+        lines.preparing(0.0, None)
+        clock.now += 1
+        lines.downloading(MB, MB)
+        clock.now += 1
+    lines.close(done=True)
+    assert len(told) == 5
+    assert told[-1] == "events: ready in 2 min 8 s, 64 MB downloaded, 1 MB/s"
+
+
+def test_what_is_said_once_is_a_line_and_the_last_word(lines: Lines, told: list[str]) -> None:
+    lines.downloading(MB, None)
+    lines.say("from the store, built at most 3 h ago")
+    lines.close(done=True)
+    assert told == ["events: downloading 1 MB", "events: from the store, built at most 3 h ago"]
+
+
+def test_elsewhere_lines_are_printed_for_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    _whole_export(wanted=True)
+    said, lines = capsys.readouterr()
+    assert said == ""
+    assert lines.splitlines()[:3] == ["events: resuming", "events: waiting 0 s", "events: downloading 1 B of 2 B"]
+    assert lines.splitlines()[3].startswith("events: ready in 0 s, 2 B downloaded")
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    caplog.set_level(logging.INFO, "appmetrica_frames")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def test_the_log_gets_the_lines_whatever_is_shown(
+    logged: Callable[[], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with watching("events", wanted=False) as watcher:
+        assert type(watcher) is Logged
+        watcher.preparing(0.0, None, Standing(1, 0.0))
+    with watching("events", wanted=True) as watcher:
+        assert type(watcher) is Several
+        assert (watcher.looks, watcher.tick) == (True, 30.0)
+        watcher.preparing(80.0, 0.4)
+    assert logged() == ["events: waiting 0 s, 1 job before it", "events: waiting 1 min 20 s, 40% prepared"]
+    assert capsys.readouterr() == ("", "events: waiting 1 min 20 s, 40% prepared\n")
+
+
+def test_the_log_tells_of_a_whole_export_in_few_lines(
+    logged: Callable[[], list[str]], server: Emulator, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: dict[str, Any] = {"application_id": 1111, "fields": ["token"], "client": client}
+    read_appmetrica("push_tokens", **asked)
+    first = [line for line in logged() if line.startswith("push_tokens: ")]
+    read_appmetrica("push_tokens", **asked)
+    second = [line for line in logged() if line.startswith("push_tokens: ")][len(first) :]
+    missed, waiting, downloading, ready = (line.removeprefix("push_tokens: ") for line in first)
+    assert missed == "not from the store (the store holds no such export)"
+    assert waiting.startswith("waiting 0 s")
+    assert downloading.startswith("downloading ")
+    assert re.fullmatch(r"ready in \d+ s, [\d.]+ kB downloaded(, .*/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", ready)
+    (stored,) = second
+    assert re.fullmatch(r"push_tokens: from the store \(built at most \d+ s ago, within the server's 24 h\)", stored)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_queue_is_asked_only_where_somebody_is_told(server: Emulator, client: Client) -> None:
+    read_appmetrica("push_tokens", application_id=1111, fields=["token"], client=client)
+    assert [seen.path for seen in server.exchanges if "active_queries" in seen.path] == []
 
 
 @pytest.mark.parametrize("widgets", [True, False])
@@ -263,7 +391,7 @@ def test_a_bar_that_cannot_be_made_costs_nothing_and_is_not_tried_again(
         tried.append(1)
         raise ImportError("IProgress not found. Please update jupyter and ipywidgets.")
 
-    monkeypatch.setattr(progress, "_tqdm", missing)
+    monkeypatch.setattr(bars_room, "_tqdm", missing)
     bars.preparing(1.0, None)
     assert (bars.looks, bars.tick) == (False, math.inf)
     bars.downloading(1, 2)
@@ -342,7 +470,7 @@ def test_a_notebook_is_known_by_its_shell(
     notebook: Callable[..., None], shell: str, base: type, *, expected: bool
 ) -> None:
     notebook(widgets=False, shell=shell, base=base)
-    assert progress.in_notebook() is expected
+    assert screen.in_notebook() is expected
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ WORDS = {
         int, "Bytes that the store may hold; the least recently used exports go. Default: no limit.", "BYTES"
     ),
     "prepare_timeout": Word(float, "How long the server may prepare the file.", "SECONDS"),
-    "progress": Word(bool, "Show progress on standard error. Default: in a terminal."),
+    "progress": Word(bool, "Show progress on standard error: a bar in a terminal, lines elsewhere. Default: do."),
 }
 
 OFFERED: dict[str, Callable[..., completion.Offers]] = {
@@ -85,8 +85,9 @@ def signed(function: Any, **more: Any) -> Any:
 
 
 def client(given: dict[str, Any]) -> Client:
-    """Take the client's settings out of what was given."""
-    return Client(**{name: given.pop(name) for name in SETTINGS})
+    """Take the client's settings out of what was given. Whoever starts a program wants to see that it lives."""
+    settings = {name: given.pop(name) for name in SETTINGS}
+    return Client(**{**settings, "progress": settings["progress"] is not False})
 
 
 def library_words(given: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import typer
 
 from appmetrica_frames.cache import Cache, CachedExport, Removal
 from appmetrica_frames.durations import spoken
-from appmetrica_frames.progress import spoken_size
+from appmetrica_frames.progress.tally import spoken_size
 
 from . import completion
 from .options import Directory

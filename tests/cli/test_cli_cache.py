@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appmetrica_frames import Cache, CachedExport, Client, download_appmetrica
-from appmetrica_frames.progress import spoken_size
+from appmetrica_frames.progress.tally import spoken_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -39,7 +39,7 @@ def test_the_demo_shows_a_whole_journey_in_under_a_minute(command: Command, room
     assert re.search(r"From the server +\d+\.\d\d s\nFrom the store +\d+\.\d\d s", ran.stdout)
     assert len(re.findall(rf"{re.escape(str(room))}\S+\.parquet", ran.stdout)) == 2
     assert re.search(r"events: waiting \d s, \d+% prepared", ran.stderr)
-    assert re.search(r"events: ready in \d+ s, [\d.]+ MB downloaded, [\d.]+ [kM]B/s\n", ran.stderr)
+    assert re.search(r"events: ready in \d+ s, [\d.]+ MB downloaded, [\d.]+ [kM]B/s, [\d,]+ rows", ran.stderr)
     assert list(room.iterdir()) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,17 @@ def test_without_a_file_the_frame_is_printed(command: Command, served: dict[str,
     assert server.downloads == 1
 
 
+def test_off_a_terminal_a_few_lines_say_how_it_goes(command: Command, served: dict[str, str]) -> None:
+    ran = command("download", *WORDS[1:], **served)
+    assert ran.returncode == 0
+    assert len(ran.stdout.splitlines()) == 1
+    assert "\r" not in ran.stderr
+    waiting, downloading, ready = ran.stderr.splitlines()
+    assert waiting.startswith("events: waiting 0 s")
+    assert downloading.startswith("events: downloading ")
+    assert re.fullmatch(r"events: ready in \d+ s, [\d.]+ kB downloaded(, .+B/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", ready)
+
+
 def test_a_parquet_file_holds_what_the_library_reads(
     command: Command, served: dict[str, str], expected: pl.DataFrame, tmp_path: Path
 ) -> None:
@@ -79,7 +91,8 @@ def test_download_prints_the_paths_of_what_it_stored(
     command: Command, served: dict[str, str], expected: pl.DataFrame
 ) -> None:
     ran = command("download", *WORDS[1:], **served)
-    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.returncode == 0
+    assert re.fullmatch(r"events: from the store, built at most \d+ s ago\n", ran.stderr)
     assert ran.stdout.splitlines() == [str(export.path) for export in Cache().ls()]
     assert_frame_equal(pl.read_parquet(ran.stdout.splitlines(), columns=COLUMNS), expected, check_column_order=False)
 
@@ -98,8 +111,10 @@ def test_a_used_up_quota_is_made_up_for_by_a_stale_file(command: Command) -> Non
     assert "appmetrica-frames: QuotaExceededError: " in refused.stderr
     assert ran.returncode == 0
     assert ran.stdout.startswith(f"shape: ({frame.height:_}, 1)")
-    assert ran.stderr.startswith("appmetrica-frames: CacheWarning: ")
-    assert "A stored file is returned instead" in ran.stderr
+    shown, warned = ran.stderr.splitlines()
+    assert shown.startswith("push_tokens: from the store, built at most")
+    assert warned.startswith("appmetrica-frames: CacheWarning: ")
+    assert "A stored file is returned instead" in warned
 
 
 def test_a_second_read_needs_no_server(command: Command, served: dict[str, str], expected: pl.DataFrame) -> None:

@@ -95,7 +95,8 @@ def options_of_all() -> set[str]:
 
 
 def test_every_option_spoken_of_exists() -> None:
-    options = {spelt for command in known_commands().values() for option in command.params for spelt in option.opts}
+    known = [option for command in known_commands().values() for option in command.params]
+    options = {spelt for option in known for spelt in (*option.opts, *option.secondary_opts)}
     options |= options_of_all()
     assert set(re.findall(r"`(-[-\w]+)`", README)) <= options
 

@@ -1,0 +1,78 @@
+"""Where progress is shown, and whether anybody looks there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+
+def somebody_looks() -> bool:
+    """Tell whether standard error is a terminal, or this is a notebook."""
+    try:
+        return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
+    except ValueError:  # it is closed
+        return False
+
+
+def in_notebook() -> bool:
+    """Tell whether a Jupyter kernel runs this, without importing IPython."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
+
+
+class Screen:
+    """A stream that may be closed or gone: what cannot be written there is lost."""
+
+    def __init__(self) -> None:
+        self._stream = _stream()
+
+    @property
+    def width(self) -> int:
+        """The columns of a terminal; 0 for anything else, and for one that does not say."""
+        try:
+            return 0 if in_notebook() or self._stream is None else os.get_terminal_size(self._stream.fileno()).columns
+        except (OSError, ValueError):
+            return 0
+
+    def clear(self) -> None:
+        """Take away the last line of a terminal, with what was typed behind it."""
+        if self.width:
+            self.write(f"\r{' ' * (self.width - 1)}\r")
+            self.flush()
+
+    def tell(self, line: str) -> None:
+        """Show a line."""
+        self.write(f"{line}\n")
+        self.flush()
+
+    def write(self, text: str) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.write(text)
+        except (OSError, ValueError):
+            self._stream = None
+
+    def flush(self) -> None:
+        try:
+            if self._stream is not None:
+                self._stream.flush()
+        except (OSError, ValueError):
+            self._stream = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def __eq__(self, other: object) -> bool:  # tqdm compares: other bars on the same stream make room for a text
+        return self._stream is getattr(other, "_stream", other)
+
+    def __hash__(self) -> int:
+        return hash(self._stream)
+
+
+def _stream() -> TextIO | None:
+    # A notebook paints what comes on standard error red, as if something had gone wrong.
+    return sys.stdout if in_notebook() else sys.stderr
