@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 GROUP_ROWS = 65_536
 GROUP_BYTES = 32 << 20
-DICTIONARY_BYTES = 4 << 20
+PAGE_BYTES = 4 << 20
 METADATA_KEY = b"appmetrica_frames"
 
 
@@ -45,21 +45,31 @@ def join(parts: Sequence[Path], path: Path) -> int:
 
 def _write(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> int:
     rows = 0
-    # Bounds of text hardly ever rule a row group out, and cost a comparison a cell. Event JSON repeats itself, and its
-    # dictionary outgrows the usual page.
-    bounded = [field.name for field in schema if not pa.types.is_string(field.type)]
-    with pq.ParquetWriter(
-        path,
-        schema,
-        compression="zstd",
-        compression_level=1,
-        write_statistics=bounded,
-        dictionary_pagesize_limit=DICTIONARY_BYTES,
-    ) as writer:
+    with pq.ParquetWriter(path, schema, **_settings(schema)) as writer:
         for group in groups:
             writer.write_table(group, row_group_size=group.num_rows)
             rows += group.num_rows
+    # pyarrow would keep for later what it has encoded with, and the frame is read next.
+    pa.default_memory_pool().release_unused()
     return rows
+
+
+def _settings(schema: pa.Schema) -> dict[str, Any]:
+    # Bounds of text hardly ever rule a row group out, and cost a comparison a cell. Ids and instants rarely repeat
+    # themselves: a dictionary of them costs time and space. Event JSON does, and outgrows the usual dictionary page.
+    # Higher levels of compression cost more time than their bytes are worth on a disk.
+    return {
+        "compression": "zstd",
+        "compression_level": -1,
+        "write_statistics": [field.name for field in schema if not pa.types.is_string(field.type)],
+        "use_dictionary": [field.name for field in schema if not _rarely_repeats(field.type)],
+        "data_page_size": PAGE_BYTES,
+        "dictionary_pagesize_limit": PAGE_BYTES,
+    }
+
+
+def _rarely_repeats(type_: pa.DataType) -> bool:
+    return bool(pa.types.is_uint64(type_) or pa.types.is_timestamp(type_))
 
 
 def _batches(path: Path) -> Iterator[pa.RecordBatch]:
