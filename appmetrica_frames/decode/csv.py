@@ -51,14 +51,14 @@ class Parser:
         self.columns = columns
         self.rows = rows
 
-    def parse(self, block: bytes) -> pa.RecordBatch:
+    def parse(self, block: bytes | memoryview) -> pa.RecordBatch:
         parsed = self._parsed(block)
         self._refuse_empty_line(block, parsed)
         arrays = [self._cast(column, _cells(parsed[column.name])) for column in self.columns]
         self.rows += parsed.num_rows
         return pa.record_batch(arrays, schema=schema(self.columns))
 
-    def _parsed(self, block: bytes) -> pa.Table:
+    def _parsed(self, block: bytes | memoryview) -> pa.Table:
         types = {column.name: column.parsed for column in self.columns}
         try:
             return _table(block, self.wire, types)
@@ -71,13 +71,13 @@ class Parser:
         except pa.ArrowInvalid as fault:
             raise cast_fault(column, cells, self.rows) from fault
 
-    def _text(self, block: bytes) -> pa.Table:
+    def _text(self, block: bytes | memoryview) -> pa.Table:
         return _table(block, self.wire, dict.fromkeys(self.wire, pa.binary()))
 
-    def _refuse_empty_line(self, block: bytes, parsed: pa.Table) -> None:
+    def _refuse_empty_line(self, block: bytes | memoryview, parsed: pa.Table) -> None:
         # pyarrow makes an empty line a row of nulls. Of a single column that is how a null is written.
         suspect = len(self.wire) > 1 and all(column.null_count for column in parsed.columns)
-        if suspect and (at := empty_line(block)) is not None:
+        if suspect and (at := empty_line(bytes(block))) is not None:
             row = self.rows + 1 + (self._text(block[:at]).num_rows if at else 0)
             raise DecodeError(f"Row {row} of the export is an empty line instead of {len(self.wire)} cells.")
 
@@ -88,9 +88,9 @@ def _cells(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     return cells  # type: ignore[no-any-return]
 
 
-def _table(block: bytes, wire: Sequence[str], types: dict[str, pa.DataType]) -> pa.Table:
+def _table(block: bytes | memoryview, wire: Sequence[str], types: dict[str, pa.DataType]) -> pa.Table:
     # pyarrow takes a BOM off whatever it reads; here it would be text of the first cell, so it is given one to take.
-    block = BOM + block if block.startswith(BOM) else block
+    block = BOM + bytes(block) if block[: len(BOM)] == BOM else block
     # The block is parsed in one go, so newlines in cells need no further care. The stages before and after this one
     # keep the other cores busy, and only a single thread knows the row of a fault.
     return csv.read_csv(

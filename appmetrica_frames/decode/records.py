@@ -39,7 +39,8 @@ def records(chunks: Iterable[bytes], *, size: int) -> Iterator[Block]:
     held, searched = bytearray(), 0
     lead = b""
     for piece in pieces(_array(chunks), size):
-        held += piece
+        for part in piece:
+            held += part
         lead = lead or _lead(held)
         if end := _last_start(held, lead, searched):
             yield Block(bytes(held[:end]), last=False)

@@ -9,12 +9,15 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from appmetrica_frames.errors import DecodeError, DownloadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 BOM = b"\xef\xbb\xbf"
+_QUOTE = ord('"')
 _HEADER_LIMIT = 1 << 20
 ROW_LIMIT = 1 << 26  # keeps memory bounded when a stray quote swallows the rest of the body
 
@@ -30,22 +33,22 @@ def split_header(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return bytes(head[:end]).removeprefix(BOM).rstrip(b"\r\n"), chain([bytes(head[end:])], rest)
 
 
-def whole_rows(chunks: Iterable[bytes], *, size: int) -> Iterator[bytes]:
+def whole_rows(chunks: Iterable[bytes], *, size: int) -> Iterator[memoryview]:
     """Yield blocks of whole rows of about `size` bytes; a longer row makes a longer block."""
-    held: list[memoryview] = []
+    rest = memoryview(b"")
     quoted = False
     for piece in pieces(chunks, size):
-        quoted ^= _odd_quotes(piece)
-        end = _last_row_end(piece, quoted=quoted)
+        text = b"".join([rest, *piece])
+        quoted ^= _odd_quotes(memoryview(text)[len(rest) :])
+        end = _last_row_end(text, len(rest), quoted=quoted)
         if end:
-            yield b"".join([*held, memoryview(piece)[:end]])
-            held.clear()
-        held.append(memoryview(piece)[end:])
-        _refuse_endless_row(held)
+            yield memoryview(text)[:end]
+        rest = memoryview(text)[end:]
+        _refuse_endless_row(rest)
     if quoted:
         raise DecodeError("The body ends inside a quoted cell: its end is missing, or a quote in it has no partner.")
-    if any(held):
-        yield b"".join(held)
+    if rest:
+        yield rest
 
 
 def empty_line(block: bytes) -> int | None:
@@ -54,19 +57,19 @@ def empty_line(block: bytes) -> int | None:
     return 0 if block[:1] in (b"\n", b"\r") else min(starts, default=None)
 
 
-def pieces(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """Yield the same bytes in pieces of `size`, the last one shorter; each byte is copied once."""
-    held: list[bytes | memoryview] = []
+def pieces(chunks: Iterable[bytes], size: int) -> Iterator[list[memoryview]]:
+    """Yield the same bytes in pieces of `size`, the last one shorter; a piece is what it is made of, not copied."""
+    held: list[memoryview] = []
     missing = size
     for chunk in chunks:
         rest = memoryview(chunk)
         while len(rest) >= missing:
-            yield b"".join([*held, rest[:missing]])
+            yield [*held, rest[:missing]]
             rest, missing = rest[missing:], size
             held.clear()
         held.append(rest)
         missing -= len(rest)
-    yield b"".join(held)
+    yield held
 
 
 def _row_end(head: bytearray) -> int:
@@ -76,10 +79,11 @@ def _row_end(head: bytearray) -> int:
     return end + 1
 
 
-def _last_row_end(piece: bytes, *, quoted: bool) -> int:
-    end = len(piece)
-    while (line_end := piece.rfind(b"\n", 0, end)) >= 0:
-        quoted ^= _odd_quotes(piece, line_end, end)
+def _last_row_end(text: bytes, start: int, *, quoted: bool) -> int:
+    """Return where the last row ends that ends after `start`, or 0; `quoted` says how the text ends."""
+    end = len(text)
+    while (line_end := text.rfind(b"\n", start, end)) >= 0:
+        quoted ^= text.count(b'"', line_end, end) % 2 == 1
         if not quoted:
             return line_end + 1
         end = line_end
@@ -89,19 +93,20 @@ def _last_row_end(piece: bytes, *, quoted: bool) -> int:
 def _outside_quotes(block: bytes, pair: bytes) -> int | None:
     quoted, start = False, 0
     while (at := block.find(pair, start)) >= 0:
-        quoted ^= _odd_quotes(block, start, at)
+        quoted ^= block.count(b'"', start, at) % 2 == 1
         if not quoted:
             return at + 1
         start = at + 1
     return None
 
 
-def _odd_quotes(text: bytes, start: int = 0, end: int | None = None) -> bool:
-    return text.count(b'"', start, end) % 2 == 1
+def _odd_quotes(text: memoryview) -> bool:
+    # In exports with JSON in them, quotes are so many that looking for one after the other takes thrice as long.
+    return bool(np.count_nonzero(np.frombuffer(text, np.uint8) == _QUOTE) % 2)
 
 
-def _refuse_endless_row(held: list[memoryview]) -> None:
-    if sum(map(len, held)) > ROW_LIMIT:
+def _refuse_endless_row(rest: memoryview) -> None:
+    if len(rest) > ROW_LIMIT:
         raise DecodeError(
-            f"A row is longer than {ROW_LIMIT} bytes; a quote in it may have no partner: {bytes(held[0][:80])!r}"
+            f"A row is longer than {ROW_LIMIT} bytes; a quote in it may have no partner: {bytes(rest[:80])!r}"
         )
