@@ -42,7 +42,7 @@ def one_line(text: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("words", [["--help"], ["cache", "ls"]])
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["cache", "ls"]])
 def test_neither_help_nor_the_store_needs_a_heavy_library(words: list[str]) -> None:
     ran = python(
         f"import sys; sys.argv[1:] = {words!r}\n"
