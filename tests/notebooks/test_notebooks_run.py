@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from appmetrica_frames.emulator import Emulator
 
-MOST_BYTES = 600_000
+MOST_BYTES, MOST_BYTES_OF_A_PICTURE = 600_000, 150_000
 # What a notebook is there to write, beside itself; git is told not to look at it.
 WRITTEN = {"04_bi_prototype": ["dashboard.html"]}
 LOCAL_PATH = re.compile(r"(?<![\w:/.])/(?:home|Users|root|tmp|var|work|private|opt|usr)/|\b[A-Za-z]:\\\\?\w")
@@ -98,3 +98,11 @@ def test_with_a_token_the_same_code_reads_from_the_server_of_the_environment(ser
 def test_all_begin_with_the_same_cell() -> None:
     first = [next(cell for cell in nbformat.read(p, as_version=4).cells if cell.cell_type == "code") for p in NOTEBOOKS]
     assert len({cell.source for cell in first}) == 1
+
+
+def test_every_picture_is_shown_somewhere_and_of_modest_size() -> None:
+    folder = NOTEBOOKS[0].parent
+    shown = "".join(path.read_text(encoding="utf-8") for path in [*folder.glob("*.md"), folder.parent / "README.md"])
+    pictures = sorted((folder / "pictures").iterdir())
+    assert [picture.name for picture in pictures if f"pictures/{picture.name}" not in shown] == []
+    assert all(picture.stat().st_size < MOST_BYTES_OF_A_PICTURE for picture in pictures)
