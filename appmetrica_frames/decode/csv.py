@@ -23,7 +23,12 @@ from .rows import BOM, empty_line, split_header, whole_rows
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
+
     from .types import Column
+
+_RFC_4180 = csv.ParseOptions(ignore_empty_lines=False)
 
 
 def schema(columns: Sequence[Column]) -> pa.Schema:
@@ -54,14 +59,14 @@ class Parser:
     def parse(self, block: bytes | memoryview) -> pa.RecordBatch:
         parsed = self._parsed(block)
         self._refuse_empty_line(block, parsed)
-        arrays = [self._cast(column, _cells(parsed[column.name])) for column in self.columns]
+        arrays = [self._cast(column, joined(parsed[column.name])) for column in self.columns]
         self.rows += parsed.num_rows
         return pa.record_batch(arrays, schema=schema(self.columns))
 
     def _parsed(self, block: bytes | memoryview) -> pa.Table:
         types = {column.name: column.parsed for column in self.columns}
         try:
-            return _table(block, self.wire, types)
+            return table(block, self.wire, types)
         except pa.ArrowInvalid as fault:
             raise parse_fault(fault, self.wire, self.rows, lambda: self._text(block)) from fault
 
@@ -72,7 +77,7 @@ class Parser:
             raise cast_fault(column, cells, self.rows) from fault
 
     def _text(self, block: bytes | memoryview) -> pa.Table:
-        return _table(block, self.wire, dict.fromkeys(self.wire, pa.binary()))
+        return table(block, self.wire, dict.fromkeys(self.wire, pa.binary()))
 
     def _refuse_empty_line(self, block: bytes | memoryview, parsed: pa.Table) -> None:
         # pyarrow makes an empty line a row of nulls. Of a single column that is how a null is written.
@@ -82,22 +87,33 @@ class Parser:
             raise DecodeError(f"Row {row} of the export is an empty line instead of {len(self.wire)} cells.")
 
 
-def _cells(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+def joined(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    """Return a column in one piece."""
     # Joining copies, even where there is nothing to join.
     cells: Any = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
     return cells  # type: ignore[no-any-return]
 
 
-def _table(block: bytes | memoryview, wire: Sequence[str], types: dict[str, pa.DataType]) -> pa.Table:
+def table(
+    block: bytes | memoryview | NDArray[np.uint8],
+    wire: Sequence[str],
+    types: dict[str, pa.DataType],
+    options: csv.ParseOptions = _RFC_4180,
+) -> pa.Table:
+    """Return the columns of a block that have a type; `wire` names all that are in it."""
     # pyarrow takes a BOM off whatever it reads; here it would be text of the first cell, so it is given one to take.
-    block = BOM + bytes(block) if block[: len(BOM)] == BOM else block
+    block = BOM + bytes(block) if bytes(block[: len(BOM)]) == BOM else block
     # The block is parsed in one go, so newlines in cells need no further care. The stages before and after this one
     # keep the other cores busy, and only a single thread knows the row of a fault.
     return csv.read_csv(
         pa.BufferReader(block),  # type: ignore[arg-type]  # its stub knows Python files only; this one is not copied
         read_options=csv.ReadOptions(column_names=list(wire), block_size=len(block) + 1, use_threads=False),
-        parse_options=csv.ParseOptions(ignore_empty_lines=False),
+        parse_options=options,
         convert_options=csv.ConvertOptions(
-            column_types=types, null_values=[""], strings_can_be_null=True, quoted_strings_can_be_null=True
+            include_columns=[name for name in wire if name in types],
+            column_types=types,
+            null_values=[""],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=True,
         ),
     )

@@ -1,8 +1,9 @@
 """Typed record batches out of a JSON body.
 
-pyarrow parses a block as lines of JSON, into text; Python's own parser takes the blocks that pyarrow refuses or that it
-may read in another way: text with bare numbers in it, nested values, repeated names. What becomes of the text is
-the business of the CSV side, so that the two formats give equal frames.
+A block of nothing but quoted values is read as CSV. Of another one, pyarrow makes lines of JSON, and text of those;
+Python's own parser takes the blocks that pyarrow refuses or that it may read in another way: text with bare numbers in
+it, nested values, repeated names. What becomes of text is the business of the CSV side, so that the two formats give
+equal frames.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from .cells import spelled, typed
 from .csv import schema
 from .lines import Lines, NotPlainError
 from .objects import Objects
+from .quoted import AsCsv, Quoted
 from .records import Block, records, refuse_endless_record
 
 if TYPE_CHECKING:
@@ -34,8 +36,9 @@ def read_json(
     written. Half of a surrogate pair, which no UTF-8 can hold, becomes U+FFFD.
     """
     parser = _Parser(columns)
-    batches = one_ahead(parser.parse, records(chunks, size=block_size), name="appmetrica-frames-json")
-    with closing(batches):
+    blocks = one_ahead(parser.prepare, records(chunks, size=block_size), name="appmetrica-frames-quoted")
+    batches = one_ahead(parser.parse, blocks, name="appmetrica-frames-json")
+    with closing(blocks), closing(batches):
         yield from (batch for batch in batches if batch.num_rows)
 
 
@@ -46,18 +49,38 @@ class _Parser:
         self.columns = columns
         self.rows = 0
         self.left = b""
+        self.quoted = Quoted([column.name for column in columns])
         self.lines = Lines(columns)
 
-    def parse(self, block: Block) -> pa.RecordBatch:
-        block = Block(self.left + block.text, last=block.last)
-        self.left = b""
+    def prepare(self, block: Block) -> tuple[Block, AsCsv | None]:
         try:
-            cells = self.lines.parse(block)
+            return block, self.quoted.as_csv(block)
         except NotPlainError:
-            cells = self._exactly(block)
-        arrays = [typed(column, cells[column.name], self.rows) for column in self.columns]
+            return block, None
+
+    def parse(self, prepared: tuple[Block, AsCsv | None]) -> pa.RecordBatch:
+        block, as_csv = prepared
+        arrays = (as_csv and not self.left and self._at_once(as_csv)) or self._one_by_one(block)
         self.rows += len(arrays[0])
         return pa.record_batch(arrays, schema=schema(self.columns))
+
+    def _at_once(self, as_csv: AsCsv) -> list[pa.Array[Any]] | None:
+        try:
+            return as_csv.columns(self.columns)
+        except (pa.ArrowInvalid, NotPlainError):
+            return None
+
+    def _one_by_one(self, block: Block) -> list[pa.Array[Any]]:
+        block = Block(self.left + block.text, last=block.last)
+        self.left = b""
+        cells = self._cells(block)
+        return [typed(column, cells[column.name], self.rows) for column in self.columns]
+
+    def _cells(self, block: Block) -> dict[str, pa.Array[Any]]:
+        try:
+            return self.lines.parse(block)
+        except NotPlainError:
+            return self._exactly(block)
 
     def _exactly(self, block: Block) -> dict[str, pa.Array[Any]]:
         objects = Objects(block, [column.name for column in self.columns], self.rows)

@@ -43,7 +43,9 @@ def records(chunks: Iterable[bytes], *, size: int) -> Iterator[Block]:
             held += part
         lead = lead or _lead(held)
         if end := _last_start(held, lead, searched):
-            yield Block(bytes(held[:end]), last=False)
+            with memoryview(held) as whole:
+                text = bytes(whole[:end])
+            yield Block(text, last=False)
             del held[:end]
         refuse_endless_record(held)
         searched = len(held)

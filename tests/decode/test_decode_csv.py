@@ -251,7 +251,7 @@ def test_what_pyarrow_says_when_it_changes_its_words(monkeypatch: pytest.MonkeyP
     def other_words(*_: object, **__: object) -> None:
         raise pa.ArrowInvalid("something else")
 
-    monkeypatch.setattr("appmetrica_frames.decode.csv._table", other_words)
+    monkeypatch.setattr("appmetrica_frames.decode.csv.table", other_words)
     with pytest.raises(SchemaError, match="something else") as caught:
         read(b"name,id,json\nx,1,y\n")
     assert caught.value.column is None
