@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from .standing import Standing
     from .steps import Part, Pause
     from .store import Draft, Store
-    from .transport import Body, Receiver
 
 log = logging.getLogger("appmetrica_frames")
 
@@ -55,7 +54,7 @@ class Filling:
             Link(client.origin(), client.token(), network_timeout=client.network_timeout, clock=self._clock) as link,
         ):
             wait = _Wait(self._order, draft.folder, link, self._watcher, resumed=self._mark)
-            reception = Reception(request, draft, strict=self._order.strict)
+            reception = Reception(request, draft, strict=self._order.strict, watcher=self._watcher)
             built_not_before = self._fetched(reception, wait)
             return self._published(draft, reception, built_not_before)
 
@@ -66,7 +65,7 @@ class Filling:
             delivery = fetch(
                 self._order.request,
                 wish.cache_control,
-                self._received_by(reception),
+                reception.receive,
                 link=wait.link,
                 patience=patience(self._order.client),
                 clock=self._clock,
@@ -83,16 +82,6 @@ class Filling:
         if resumed and delivery.parts == resumed.parts:
             return resumed.requested_at
         return earliest_build(wish, requested_at=delivery.requested_at, waited=delivery.waited)
-
-    def _received_by(self, reception: Reception) -> Receiver:
-        """Have the watcher told of the rows that a body brought."""
-
-        def receive(body: Body, part: Part) -> bool:
-            done = reception.receive(body, part)
-            self._watcher.decoded(reception.rows)
-            return done
-
-        return receive
 
     def _published(self, draft: Draft, reception: Reception, built_not_before: float) -> tuple[Path, Entry]:
         request, origin = self._order.request, self._order.client.origin()

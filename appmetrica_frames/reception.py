@@ -13,8 +13,12 @@ from .errors import SchemaError
 from .stages import Stages
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    import pyarrow as pa
+
+    from .progress import Watcher
     from .request import ExportRequest
     from .steps import Part
     from .store import Draft
@@ -33,11 +37,12 @@ class Reception:
         Columns that did not fit their type, each with what is said of it.
     """
 
-    def __init__(self, request: ExportRequest, draft: Draft, *, strict: bool) -> None:
+    def __init__(self, request: ExportRequest, draft: Draft, *, strict: bool, watcher: Watcher) -> None:
         self.as_text: dict[str, str] = {}
         self._request = request
         self._draft = draft
         self._strict = strict
+        self._watcher = watcher
         self._rows: dict[Part, int] = {}
 
     @property
@@ -66,9 +71,16 @@ class Reception:
         # Network and gunzip, parsing, and Parquet each keep a core busy, at a distance that bounds what is held.
         with Stages(abort=body.abort) as stages:
             pieces = stages.ahead(content(body), depth=PIECES_AHEAD, name="download")
-            batches = READERS[self._request.wire_format](pieces, columns)
+            batches = self._counted(READERS[self._request.wire_format](pieces, columns))
             groups = stages.ahead(parquet.row_groups(batches), depth=1, name="gather")
             return parquet.write(path, schema(columns), groups, about=self._request.described())
+
+    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows = self.rows  # of the parts before
+        for batch in batches:
+            rows += batch.num_rows
+            self._watcher.decoded(rows)
+            yield batch
 
     def _join(self, count: int) -> None:
         parts = [self._draft.part(number) for number in range(count)]

@@ -90,6 +90,7 @@ class Bars:
         self._drawn = -math.inf
         bar, self._bar = self._bar, None
         if bar is not None:
+            bar.total = None  # closed before it is full, a notebook's bar would turn red and stay
             bar.close()
             Screen().clear()
 
