@@ -1,14 +1,7 @@
-"""JSON objects in a column, opened into columns of their own by native expressions.
-
-Three kinds of rows, told apart once. Plain: one regular expression vouches that the text is a JSON object of at most
-`DEPTH` nested levels without an escape in a key, and its values are cut out as they stand. Odd: any other JSON object,
-read by a JSON parser. Broken: the rest.
-"""
+"""JSON objects in a column, opened into columns of their own: the frames; `json_objects` reads the texts."""
 
 from __future__ import annotations
 
-import json
-import re
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
@@ -22,26 +15,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 Fields: TypeAlias = "Iterable[str] | Mapping[str, Any]"
+Wanted: TypeAlias = "dict[str, tuple[str, pl.DataType]]"  # the name and the type of the column of each key
 
-DEPTH = 2
-DEEPEST = 16  # levels of an odd row that expressions look across
-SLICE = 65_536  # rows of an eager frame that one processor takes at a time
 SHOWN = 60  # characters of a broken row in the warning
-
-_WS = r"[ \t\r\n]*"
-_HEX = "[0-9a-fA-F]"
-# Two halves of a surrogate pair or none: a half alone is no character.
-_UNICODE = rf"u(?:[0-9a-cA-CefEF]{_HEX}{{3}}|[dD][0-7]{_HEX}{{2}}|[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}})"
-_STRING = rf'"(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|{_UNICODE}))*"'
-_KEY = r'"[^"\\\x00-\x1f]*"'
-_NUMBER = r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
-# What follows reads text that is known to be valid, and needs to tell tokens apart only.
-_QUOTED = r'"(?:[^"\\]|\\.)*"'
-_SCALAR = rf'{_QUOTED}|[^,{{}}\[\]\s"]+'
-_COLON = r"[ \t\r\n]*:"
-_MARK = r"\u0001number:"
-# Names that no key has: JSON cannot hold this character unescaped, nor do people type it.
-_TEXT, _PLAIN, _ODD, _SHALLOW, _BROKEN = "\0text", "\0plain", "\0odd", "\0shallow", "\0broken"
+_OPENED = "\0opened"  # JSON cannot hold this character unescaped, nor do people type it
 
 
 @overload
@@ -99,10 +76,14 @@ def expand_json(
     Notes
     -----
     As text, a string is what it says, without quotes, and anything else is its JSON as it stands, so that numbers keep
-    every digit. (In a row that nests deeper than two levels or has a backslash in a key, arrays and objects lose the
-    blanks between their parts.) With a type, ``3`` and ``"3"`` are both the number 3; a value
-    that does not fit is null, ``3.0`` for a whole number, too. Of a key that stands twice, the last counts. Half a
+    every digit. With a type, ``3`` and ``"3"`` are both the number 3; a value that does not fit is null, ``3.0`` for a
+    whole number, too. Of a key that stands twice, the last counts. ``NaN`` and ``Infinity`` are no JSON. Half a
     surrogate pair is no text, and the row that has one is no JSON.
+
+    All of it runs in native expressions, whatever `fields` is. Quick to read are numbers, words and strings without a
+    backslash in objects that hold no other object; keys that are not asked for do not matter. It takes several times
+    as long where an object is within, or a value that is asked for is an array or has a backslash; and twenty times, to
+    any depth, where objects nest deeper than three levels or have a backslash in a key.
 
     Examples
     --------
@@ -124,9 +105,7 @@ def expand_json(
         schema = frame.collect_schema()
         _checked_column(column, schema.names())
         _checked_text(column, schema[column])
-        wanted = _wanted(fields, prefix, schema.names())
-        opened = _opened(_sorted_out(frame, column), wanted)
-        return opened.drop(_PLAIN, _ODD, _SHALLOW)
+        return _lazily(frame, column, _wanted(fields, prefix, schema.names()))
     if isinstance(frame, pl.DataFrame):
         _checked_column(column, frame.columns)
         return frame.hstack(_new(frame[column], fields, prefix, frame.columns))
@@ -144,7 +123,7 @@ def _to_pandas(frame: pd.DataFrame, column: str, fields: Fields | None, prefix: 
     _checked_column(column, names)
     try:
         cells = pa.array(frame[column], from_pandas=True)
-    except pa.ArrowException as error:
+    except (pa.ArrowException, UnicodeError) as error:
         raise InvalidRequestError(f"Column {column!r} does not hold text: {error}.") from error
     opened = frame.copy(deep=False)
     for new in _new(pl.Series(column, pl.from_arrow(cells)), fields, prefix, names):
@@ -158,135 +137,41 @@ def _new(texts: pl.Series, fields: Fields | None, prefix: str, names: Sequence[s
     """Return the new columns of an eager frame, and warn of the rows that are broken."""
     import polars as pl
 
+    from .json_objects.columns import opened
+    from .json_objects.keys import found
+
     _checked_text(texts.name, texts.dtype)
-    alone = texts.cast(pl.String).alias(_TEXT).to_frame()
-    wanted = _wanted(_found(alone) if fields is None else fields, prefix, names)
-    broken = pl.col(_TEXT).is_not_null() & pl.col(_PLAIN).is_null() & pl.col(_ODD).is_null()
-    made = [name for name, _ in wanted.values()]
-    opened = _in_slices(alone, wanted, *map(pl.col, made), broken.alias(_BROKEN))
-    _warn(texts, opened.drop_in_place(_BROKEN))
-    return opened.get_columns()
+    plain = texts.cast(pl.String)
+    wanted = _wanted(found(plain) if fields is None else fields, prefix, names)
+    columns = opened(plain, list(wanted))
+    _warn(texts, columns["left"])
+    return columns.select(_typed(wanted, pl.col)).get_columns()
 
 
-def _in_slices(alone: pl.DataFrame, wanted: Mapping[str, tuple[str, pl.DataType]], *columns: pl.Expr) -> pl.DataFrame:
-    """Select from the rows that were sorted out and opened, on all processors."""
+def _lazily(frame: pl.LazyFrame, column: str, wanted: Wanted) -> pl.LazyFrame:
+    """Add the new columns; each batch of rows is opened when it comes."""
     import polars as pl
 
-    parts = [alone.slice(start, SLICE).lazy() for start in range(0, max(alone.height, 1), SLICE)]
-    return pl.concat(pl.collect_all([_opened(_sorted_out(part, _TEXT), wanted).select(columns) for part in parts]))
+    from .json_objects.columns import opened
 
+    def batch(texts: pl.Series) -> pl.Series:
+        return opened(texts, list(wanted)).to_struct(texts.name)
 
-def _sorted_out(frame: pl.LazyFrame, column: str) -> pl.LazyFrame:
-    """Add what is plain, what is odd, and the plain rows without what is nested in them."""
-    import polars as pl
-
-    text = pl.col(column).cast(pl.String)
-    plain = pl.when(text.str.contains(f"^{_WS}{_object(DEPTH)}{_WS}$")).then(text)
-    other = pl.when(pl.col(_PLAIN).is_null()).then(text)
-    nesting = pl.col(_PLAIN).str.contains(r"^[^{]*\{[^{\[]*[{\[]")
-    nested = pl.when(nesting).then(pl.col(_PLAIN))
-    return (
-        frame.with_columns(plain.alias(_PLAIN))
-        .with_columns(_where_there(other, _rewritten).alias(_ODD), _where_there(nested, _flat).alias(_SHALLOW))
-        .with_columns(pl.col(_SHALLOW).fill_null(pl.col(_PLAIN)))
+    fields = dict.fromkeys(map(str, range(len(wanted))), pl.String)
+    struct = (
+        pl.col(column)
+        .cast(pl.String)
+        .map_batches(batch, return_dtype=pl.Struct({**fields, "left": pl.Boolean}), is_elementwise=True)
     )
+    opening = frame.with_columns(struct.alias(_OPENED))
+    return opening.with_columns(_typed(wanted, pl.col(_OPENED).struct.field)).drop(_OPENED)
 
 
-def _where_there(text: pl.Expr, way: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
-    """Go this way with the rows that are not null; Polars would go it with all of them."""
-    import polars as pl
-
-    def gone(texts: pl.Series) -> pl.Series:
-        answer = pl.Series(texts.name, [None], dtype=pl.String).new_from_index(0, len(texts))
-        if texts.null_count() == len(texts):
-            return answer
-        there = texts.is_not_null().arg_true()
-        return answer.scatter(there, texts.gather(there).to_frame(_TEXT).select(way(pl.col(_TEXT))).to_series())
-
-    return text.map_batches(gone, return_dtype=pl.String, is_elementwise=True)
+def _typed(wanted: Wanted, text: Callable[[str], pl.Expr]) -> list[pl.Expr]:
+    return [_cast(text(str(place)), dtype).alias(name) for place, (name, dtype) in enumerate(wanted.values())]
 
 
-def _flat(text: pl.Expr) -> pl.Expr:
-    """Take out what is nested."""
-    return text.str.replace(r"\{", "").str.replace_all(rf"({_QUOTED}|[^\[{{\"]+)|{_nested(DEPTH)}", "${1}")
-
-
-def _rewritten(text: pl.Expr) -> pl.Expr:
-    """Return what a JSON parser makes of each text, with the numbers as they were: they pass it as marked strings."""
-    import polars as pl
-
-    text = pl.when(text.str.contains(rf"^{_WS}\{{")).then(text)
-    unmarked = pl.when(~text.str.contains(_MARK, literal=True)).then(text)
-    marked = unmarked.str.replace_all(rf'([^"0-9\-]*(?:{_QUOTED}[^"0-9\-]*)*)({_NUMBER})?', f'${{1}}"{_MARK}${{2}}"')
-    marked = marked.str.replace_all(f'"{_MARK}"', "", literal=True)
-    number = rf'"{re.escape(_MARK)}([^"]+)"'
-    # A number in a wrong place, like that of a key, is as wrong for a word and would be right for a string.
-    valid = marked.str.replace_all(number, "true").str.json_path_match("$").is_not_null()
-    rewritten = pl.when(valid).then(marked).str.json_path_match("$").str.replace_all(number, "${1}")
-    return rewritten.fill_null(pl.when(text.str.contains(_MARK, literal=True)).then(text).str.json_path_match("$"))
-
-
-def _opened(frame: pl.LazyFrame, wanted: Mapping[str, tuple[str, pl.DataType]]) -> pl.LazyFrame:
-    """Add the new columns to sorted rows, in stages, so that nothing is computed twice."""
-    import polars as pl
-
-    cut = {key: f"\0cut {key}" for key in wanted}
-    return (
-        frame.with_columns(_scalar(key).alias(cut[key]) for key in wanted)
-        .with_columns(_whole(key, pl.col(cut[key])).alias(cut[key]) for key in wanted)
-        .with_columns(_typed(_text(key, pl.col(cut[key])), dtype).alias(name) for key, (name, dtype) in wanted.items())
-        .drop(cut.values())
-    )
-
-
-def _quoted(key: str) -> str:
-    return json.dumps(key, ensure_ascii=False)
-
-
-def _scalar(key: str) -> pl.Expr:
-    """Return the JSON of a key in the plain rows where it stands once and is not nested."""
-    import polars as pl
-
-    # Between two strings of valid JSON stands one of these; without them, quotes around a key are its own.
-    if not key.strip() or set(key) & set(",:{}[]"):
-        return pl.lit(None, dtype=pl.String)
-    spot = re.escape(_quoted(key)) + _COLON
-    first = pl.col(_SHALLOW).str.extract(rf"{spot}{_WS}({_SCALAR})")
-    return pl.when(pl.col(_SHALLOW).str.count_matches(spot) == 1).then(first)
-
-
-def _whole(key: str, scalar: pl.Expr) -> pl.Expr:
-    """Return the JSON of a key in all rows that do not nest too deep."""
-    import polars as pl
-
-    at_top = _at_top(_quoted(key))
-    holds = pl.col(_SHALLOW).str.contains(re.escape(_quoted(key)) + _COLON)
-    left = pl.when(scalar.is_null() & holds).then(pl.col(_PLAIN)).otherwise(pl.col(_ODD))
-    return scalar.fill_null(_where_there(left, lambda text: text.str.extract(at_top)))
-
-
-def _text(key: str, value: pl.Expr) -> pl.Expr:
-    """Return the text of a key, that of rows that nest deeper, too."""
-    import polars as pl
-
-    if "\\" in key:  # JSONPath knows no backslash
-        return _said(value)
-    path = key.replace("'", "\\'")
-    deeper = pl.when(value.is_null()).then(pl.col(_ODD))
-    return _said(value).fill_null(_where_there(deeper, lambda text: text.str.json_path_match(f"$['{path}']")))
-
-
-def _said(value: pl.Expr) -> pl.Expr:
-    """Return what a string says, null for a JSON null, and any other JSON as it stands."""
-    import polars as pl
-
-    escaped = pl.when(value.str.starts_with('"') & value.str.contains("\\", literal=True)).then(value)
-    spelt = _where_there(escaped, lambda text: text.str.json_path_match("$"))
-    bare = pl.when((value != "null") & escaped.is_null()).then(value).str.strip_prefix('"').str.strip_suffix('"')
-    return bare.fill_null(spelt)
-
-
-def _typed(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+def _cast(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     import polars as pl
 
     if dtype == pl.String:
@@ -298,50 +183,7 @@ def _typed(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return text.cast(dtype, strict=False)
 
 
-def _json_value(depth: int) -> str:
-    """Return the expression of a JSON value that nests so deep."""
-    kinds = [_STRING, _NUMBER, "true", "false", "null"]
-    if depth:
-        item = _json_value(depth - 1)
-        kinds += [_object(depth - 1), rf"\[{_listed(item)}\]"]
-    return f"(?:{'|'.join(kinds)})"
-
-
-def _object(depth: int) -> str:
-    return rf"\{{{_listed(f'{_KEY}{_WS}:{_WS}{_json_value(depth)}')}\}}"
-
-
-def _listed(item: str) -> str:
-    return f"{_WS}(?:{item}{_WS}(?:,{_WS}{item}{_WS})*)?"
-
-
-def _nested(depth: int) -> str:
-    """Return the expression of an object or array in valid text."""
-    within = rf'[^"{{}}\[\]]|{_QUOTED}' + (f"|{_nested(depth - 1)}" if depth else "")
-    return rf"[\[{{](?:{within})*[\]}}]"
-
-
-def _at_top(quoted_key: str) -> str:
-    """Return the expression that finds the last value of a key that is not nested; slow."""
-    nested = _nested(DEEPEST)
-    before = rf'(?:[^"{{}}\[\]]|{_QUOTED}|{nested})*'
-    return rf"^{_WS}\{{{before}{re.escape(quoted_key)}{_COLON}{_WS}({_SCALAR}|{nested})"
-
-
-def _found(alone: pl.DataFrame) -> list[str]:
-    """Return the keys in the order of appearance, those of odd rows last."""
-    import polars as pl
-
-    keys_only = pl.col(_SHALLOW).str.replace_all(rf"({_QUOTED}){_COLON}{_WS}(?:{_SCALAR})?", "$1")
-    texts = _in_slices(alone, {}, keys_only.alias(_SHALLOW), pl.col(_ODD))
-    kinds = texts[_SHALLOW].drop_nulls().unique(maintain_order=True)
-    keys = kinds.str.extract_all(_QUOTED).explode().drop_nulls().str.strip_prefix('"').str.strip_suffix('"')
-    odd = texts[_ODD].drop_nulls().unique(maintain_order=True)
-    return list(dict.fromkeys([*keys.unique(maintain_order=True), *(key for text in odd for key in json.loads(text))]))
-
-
-def _wanted(fields: Fields, prefix: str, names: Sequence[str]) -> dict[str, tuple[str, pl.DataType]]:
-    """Return the name and the type of the column of each key."""
+def _wanted(fields: Fields, prefix: str, names: Sequence[str]) -> Wanted:
     import polars as pl
 
     if isinstance(fields, str):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import warnings
 from typing import Any
@@ -44,6 +45,65 @@ KEYS = [
     "a\u0001",
 ]
 OBJECTS = st.dictionaries(st.sampled_from(KEYS) | TEXTS, VALUES, max_size=5)
+NUMBERS = st.sampled_from(["1.50", "-0", "-0.0", "1e400", "1E+2", "5e-324", "9007199254740993", "18446744073709551616"])
+GAPS = st.sampled_from(["", "", " ", "\r\n\t"])
+PIECES = [*'{}[]",:\\ \n0e.-ntfu\x00\u00a0\ufeff', "NaN", "-Infinity", "\\ud83d", '"a":1,', "null", "//", "[[", "]]"]
+
+
+class Number(str):
+    """A number as it was written."""
+
+    __slots__ = ()
+
+
+def meant(text: str) -> Any:
+    """Return what `json.loads` reads, without what no text can hold and what is no JSON elsewhere."""
+
+    def no_constant(word: str) -> None:
+        raise ValueError(word)
+
+    def told(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        json.dumps(
+            pairs, ensure_ascii=False
+        ).encode()  # half a surrogate pair raises, that of a value that is lost, too
+        return dict(pairs)
+
+    return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=no_constant, object_pairs_hook=told)
+
+
+@st.composite
+def written(draw: st.DrawFn, value: Any) -> str:
+    """Draw a way to write a value: with blanks, escapes, other numbers, a key that stands twice."""
+    comma = f"{draw(GAPS)},{draw(GAPS)}"
+    if isinstance(value, dict):
+        members = list(value.items())
+        members += draw(st.lists(st.sampled_from(members), max_size=1)) if members else []
+        texts = [f"{draw(written(key))}{draw(GAPS)}:{draw(GAPS)}{draw(written(inner))}" for key, inner in members]
+        return f"{{{draw(GAPS)}{comma.join(texts)}{draw(GAPS)}}}"
+    if isinstance(value, list):
+        return f"[{draw(GAPS)}{comma.join(draw(written(inner)) for inner in value)}{draw(GAPS)}]"
+    text = json.dumps(value, ensure_ascii=draw(st.booleans()))
+    if isinstance(value, str):
+        return draw(st.sampled_from([text, text, text, text.replace("a", "\\u0061").replace("/", "\\/")]))
+    return draw(NUMBERS) if type(value) is float else text
+
+
+@st.composite
+def deep(draw: st.DrawFn) -> str:
+    opens = draw(st.lists(st.sampled_from(["[", '{"a":', '{"b":1,"c":[{}],"a":']), max_size=40))
+    closes = ["]" if bracket == "[" else "}" for bracket in reversed(opens)]
+    return f'{{"c":{"".join(opens)}{draw(WRITTEN)}{"".join(closes)},"a":{draw(NUMBERS)}}}'
+
+
+@st.composite
+def broken(draw: st.DrawFn) -> str:
+    """Draw a text with something in the place of something; now and then it is whole."""
+    text = draw(WRITTEN | deep())
+    place = draw(st.integers(0, len(text)))
+    return text[:place] + draw(st.sampled_from(["", *PIECES])) + text[place + draw(st.integers(0, 3)) :]
+
+
+WRITTEN = OBJECTS.flatmap(written)
 
 
 def frame(*texts: str | None) -> pl.DataFrame:
@@ -54,8 +114,8 @@ def opened(*texts: str | None, fields: Any) -> list[tuple[Any, ...]]:
     return expand_json(frame(*texts), fields=fields).drop("event_json").rows()
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(OBJECTS, min_size=1, max_size=6), st.booleans(), st.sampled_from([(",", ":"), (", ", " : ")]))
+@settings(max_examples=40, deadline=None)
+@given(st.lists(OBJECTS, min_size=1, max_size=15), st.booleans(), st.sampled_from([(",", ":"), (", ", " : ")]))
 def test_what_json_loads_reads_is_there(objects: list[dict[str, Any]], plain: bool, separators: Any) -> None:  # noqa: FBT001
     texts = [json.dumps(thing, ensure_ascii=plain, separators=separators) for thing in objects]
     wide = expand_json(frame(*texts), prefix="json ")
@@ -67,6 +127,65 @@ def test_what_json_loads_reads_is_there(objects: list[dict[str, Any]], plain: bo
                 assert text == value
             else:
                 assert json.loads(text) == value
+
+
+def rows_of(kind: str, texts: list[str], fields: Any) -> list[tuple[Any, ...]]:
+    """Return the rows that a kind of frame answers, without the texts."""
+    given = frame(*texts)
+    if kind == "pandas":
+        wide = expand_json(given.to_pandas(), fields=fields, prefix="json ")
+        return list(
+            wide.drop(columns="event_json")
+            .astype(object)
+            .where(lambda cells: cells.notna(), None)
+            .itertuples(index=False, name=None)
+        )
+    lazy = expand_json(given.lazy(), fields=fields, prefix="json ")
+    polars = {
+        "eager": lambda: expand_json(given, fields=fields, prefix="json "),
+        "lazy": lazy.collect,
+        "streaming": lambda: lazy.collect(engine="streaming"),
+    }
+    return polars[kind]().drop("event_json").rows()
+
+
+@pytest.mark.parametrize("kind", ["eager", "lazy", "streaming", "pandas"])
+@settings(max_examples=15, deadline=None)
+@given(texts=st.lists(WRITTEN | deep() | broken() | TEXTS, min_size=1, max_size=40))
+def test_any_text_says_what_json_loads_reads(kind: str, texts: list[str]) -> None:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", SchemaWarning)
+        rows = rows_of(kind, texts, KEYS)
+    wrong = 0
+    for text, row in zip(texts, rows, strict=True):
+        try:
+            thing = meant(text)
+        except ValueError:
+            thing = None
+        wrong += not isinstance(thing, dict)
+        for key, answer in zip(KEYS, row, strict=True):
+            value = thing.get(key) if isinstance(thing, dict) else None
+            if value is None or isinstance(value, str):
+                assert answer == value
+            else:
+                assert answer in text
+                assert meant(answer) == value
+    if kind in {"eager", "pandas"}:
+        assert [str(warning.message).split(" hold")[0] for warning in caught] == [
+            f"Column 'event_json': {wrong} of {len(texts)} rows"
+        ] * bool(wrong)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(WRITTEN | deep() | broken(), min_size=1, max_size=40))
+@pytest.mark.filterwarnings("ignore::appmetrica_frames.SchemaWarning")
+def test_keys_are_those_of_json_loads(texts: list[str]) -> None:
+    keys: dict[str, None] = {}
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            thing = meant(text)
+            keys |= dict.fromkeys(thing) if isinstance(thing, dict) else {}
+    assert expand_json(frame(*texts), prefix="json ").columns[1:] == [f"json {key}" for key in keys]
 
 
 @settings(max_examples=100, deadline=None)
@@ -173,6 +292,36 @@ def test_no_rows_and_no_objects(texts: list[None]) -> None:
 
 def test_keys_come_in_the_order_of_appearance() -> None:
     assert expand_json(frame('{"b":1}', '{"a":1,"b":{"z":1}}', "{}")).columns == ["event_json", "b", "a"]
+
+
+def test_many_keys_and_rare_ones() -> None:
+    texts = (
+        [f'{{"a":1,"k{n}":{n}}}' for n in range(1200)]
+        + ['{"a":1}'] * 5000
+        + ['{"rare":[{"a":[{}]}]}', '{"\\u0072are2":1}']
+    )
+    wide = expand_json(frame(*texts))
+    assert wide.columns[1:] == ["a", *(f"k{n}" for n in range(1200)), "rare", "rare2"]
+    assert wide["k1199"].drop_nulls().to_list() == ["1199"]
+    assert wide["rare"][-2] == '[{"a":[{}]}]'
+
+
+def test_deep_and_long_texts() -> None:
+    deep = '{"a":' + "[" * 3000 + "]" * 3000 + ',"b":1}'
+    assert opened(deep, fields=["a", "b"]) == [("[" * 3000 + "]" * 3000, "1")]
+    long = "x" * 3_000_000
+    text = f'{{"{long}":1,"a":2}}'
+    assert opened(text, "{}", fields=["a", long, "x" * 301]) == [("2", "1", None), (None, None, None)]
+    assert expand_json(frame(text)).columns[1:] == [long, "a"]
+    assert opened(f'{{"a":"{long}","b":[[[["{long}"]]]]}}', fields=["a", "b"]) == [(long, f'[[[["{long}"]]]]')]
+
+
+def test_names_that_polars_reads_otherwise() -> None:
+    keys = ["*", "^a$", "0", "left", "text", "row", ""]
+    text = json.dumps({key: n for n, key in enumerate(keys)})
+    assert opened(text, fields=keys) == [tuple(map(str, range(len(keys))))]
+    lazy = expand_json(frame(text).lazy(), fields=keys).drop("event_json")
+    assert lazy.collect().rows() == [tuple(map(str, range(len(keys))))]
 
 
 def test_a_lazy_frame_is_not_collected() -> None:

@@ -1,0 +1,1 @@
+"""Texts of JSON in, a column per key out."""
