@@ -54,7 +54,7 @@ PYPI = ("appmetrica_logs_api", "requests", "pydantic")
 
 CASES = (
     Case(name="cold-polars", title="`read_appmetrica` to Polars, cold", steps=ours.to_polars, resources=BOTH),
-    Case(name="cold-pandas", title="`read_appmetrica` to pandas, cold", steps=ours.to_pandas),
+    Case(name="cold-pandas", title="`read_appmetrica` to pandas, cold", steps=ours.to_pandas, most=MILLION),
     Case(name="iterate", title="`iter_appmetrica`, cold, consumed", steps=ours.iterated),
     Case(name="download", title="`download_appmetrica`, cold", steps=ours.downloaded, resources=BOTH),
     Case(
@@ -82,6 +82,7 @@ CASES = (
         steps=rivals.httpx_pandas,
         kind="rival",
         resources=BOTH,
+        most=MILLION,
     ),
     Case(
         name="pypi-pandas",
@@ -89,12 +90,26 @@ CASES = (
         steps=rivals.pypi_pandas,
         kind="rival",
         resources=BOTH,
+        most=MILLION,
         needs=PYPI,
     ),
     Case(name="warm-polars", title="`read_appmetrica` to Polars, warm", steps=ours.to_polars_again, warm=True),
     Case(name="bare-polars", title="bare `pl.read_parquet`", steps=rivals.bare_polars, kind="rival", warm=True),
-    Case(name="warm-pandas", title="`read_appmetrica` to pandas, warm", steps=ours.to_pandas_again, warm=True),
-    Case(name="bare-pandas", title="bare `pd.read_parquet`", steps=rivals.bare_pandas, kind="rival", warm=True),
+    Case(
+        name="warm-pandas",
+        title="`read_appmetrica` to pandas, warm",
+        steps=ours.to_pandas_again,
+        warm=True,
+        most=MILLION,
+    ),
+    Case(
+        name="bare-pandas",
+        title="bare `pd.read_parquet`",
+        steps=rivals.bare_pandas,
+        kind="rival",
+        warm=True,
+        most=MILLION,
+    ),
     Case(name="gunzip", title="gunzip alone, one thread", steps=limit.gunzipped, kind="limit", most=MILLION),
     Case(name="parse", title="parse alone, one thread", steps=limit.parsed, kind="limit", most=MILLION),
     Case(name="encode", title="encode alone, one thread", steps=limit.encoded, kind="limit", most=MILLION),
