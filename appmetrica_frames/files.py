@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 PRIVATE_DIRECTORY = 0o700
 PRIVATE_FILE = 0o600
 TEMPORARY = ".tmp"
-CHECKSUM_STEP = 1 << 20
+CHECKSUM_STEP = 1 << 18
 
 
 def make_private(folder: Path) -> None:
@@ -64,8 +64,8 @@ def checksum(path: Path) -> int:
     """Return the CRC-32 of a file."""
     from isal import isal_zlib
 
-    value = 0
-    with path.open("rb") as file:
-        while piece := file.read(CHECKSUM_STEP):
-            value = isal_zlib.crc32(piece, value)
+    value, room = 0, memoryview(bytearray(CHECKSUM_STEP))
+    with path.open("rb", buffering=0) as file:
+        while size := file.readinto(room):
+            value = isal_zlib.crc32(room[:size], value)
     return int(value)

@@ -29,10 +29,13 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would go, and 
 
 def ls(*, resource: Resource = None, cache_dir: Directory = None, as_json: AsJson = False) -> None:
     """List the stored exports, the latest stored first."""
-    exports = Cache(cache_dir).ls(resource=resource)
+    cache = Cache(cache_dir)
+    exports = cache.ls(resource=resource)
     if as_json:
         print_json(exports)
         return
+    if not exports:
+        say(f"no export{f' of {resource}' if resource else ''} is stored in {cache.directory}")
     now = time.time()
     rows = [_row(export, now) for export in exports]
     print_table(rows, ("resource", "application", "dates", "rows", "size", "age", "key"))
