@@ -9,7 +9,6 @@ which are compared with what they should be.
 from __future__ import annotations
 
 import re
-from itertools import cycle
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -39,7 +38,6 @@ _MEANT[[*b"bfnrt/"]] = [*b"\b\f\n\r\t/"]
 _OTHERWISE = re.compile(rb'[{,]"[^"\\]*":[^"]|\\u')
 _LOOKED_AT = 1 << 13
 _BACKSLASHES = csv.ParseOptions(escape_char="\\", double_quote=False, ignore_empty_lines=True)
-_ROOMS = 4  # one block is marked, one waits, one is parsed, and nobody has to count
 
 
 class AsCsv(NamedTuple):
@@ -70,16 +68,12 @@ def _all_are(name: str, cells: pa.Array[Any]) -> bool:
 
 
 class Quoted:
-    """Makes CSV of blocks of records whose values are all quoted.
-
-    What it returns is overwritten after a few more blocks: to get memory anew for each takes as long as all the rest.
-    """
+    """Makes CSV of blocks of records whose values are all quoted."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = {*names}
         self._width = 4 * len(names)
         self._marks = Marks()
-        self._rooms = cycle([_Room() for _ in range(_ROOMS)])
 
     def as_csv(self, block: Block) -> AsCsv:
         """Return the CSV of a block, or raise `NotPlainError`."""
@@ -87,8 +81,7 @@ class Quoted:
         ended = text.endswith((b'"}', b'"},')) and text.endswith(b"}") == block.last
         if not (ended and text.startswith(b'{"')) or _OTHERWISE.search(text, 0, _LOOKED_AT):
             raise NotPlainError
-        written = next(self._rooms).of(size)
-        written[:] = np.frombuffer(text, np.uint8, size)
+        written = np.frombuffer(text, np.uint8, size).copy()
         quotes, letters = self._marks.of(written)
         places = _records(quotes, self._width)
         colons, between = _colons(written, places), _between(written, places)
@@ -107,14 +100,14 @@ class Quoted:
 
 
 class _Room:
-    """Memory that is used again and again."""
+    """Memory that is used again for every block: to get it anew each time takes as long as what is done in it."""
 
-    def __init__(self, dtype: type[Any] = np.uint8) -> None:
-        self._all: NDArray[Any] = np.empty(0, dtype)
+    def __init__(self) -> None:
+        self._all = np.empty(0, np.bool_)
 
-    def of(self, size: int) -> NDArray[Any]:
+    def of(self, size: int) -> NDArray[np.bool_]:
         if self._all.size < size:
-            self._all = np.empty(size, self._all.dtype)
+            self._all = np.empty(size, np.bool_)
         return self._all[:size]
 
 
@@ -122,7 +115,7 @@ class Marks:
     """Finds quotes and backslashes."""
 
     def __init__(self) -> None:
-        self._quote, self._backslash, self._pairs = _Room(np.bool_), _Room(np.bool_), _Room(np.bool_)
+        self._quote, self._backslash, self._pairs = _Room(), _Room(), _Room()
 
     def of(self, written: Bytes) -> tuple[Places, Places]:
         """Return the places of unescaped quotes, and those of the letters of escapes."""
