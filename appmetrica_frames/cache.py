@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -125,7 +124,7 @@ class Cache:
     """
 
     def __init__(self, directory: str | PathLike[str] | None = None) -> None:
-        self._store = Store(config.cache_directory(directory, os.environ))
+        self._store = Store(config.cache_directory(directory))
 
     def __repr__(self) -> str:
         return f"Cache({str(self.directory)!r})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -180,7 +179,7 @@ class Client:
         >>> Client().origin({})
         'https://api.appmetrica.yandex.com'
         """
-        return config.base_url(self.base_url, os.environ if environ is None else environ)
+        return config.base_url(self.base_url, environ)
 
     def directory(self, environ: Mapping[str, str] | None = None) -> Path:
         """Return the directory of the store that a call would use now.
@@ -200,7 +199,7 @@ class Client:
         >>> Client(cache_dir="exports").directory().name
         'exports'
         """
-        return config.cache_directory(self.cache_dir, os.environ if environ is None else environ)
+        return config.cache_directory(self.cache_dir, environ)
 
 
 def _poll(poll: tuple[Duration, Duration]) -> tuple[float, float]:

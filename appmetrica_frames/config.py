@@ -50,9 +50,9 @@ class Secret:
 
 
 def token(given: Secret | None, environ: Mapping[str, str] | None = None) -> Secret:
-    """Return the OAuth token, from the argument or ``APPMETRICA_TOKEN`` (of ``os.environ`` by default)."""
+    """Return the OAuth token, from the argument or ``APPMETRICA_TOKEN``."""
     # No local variable may hold the bare token: there are reports of errors that show them all.
-    secret = (given or Secret((os.environ if environ is None else environ).get("APPMETRICA_TOKEN", ""))).stripped()
+    secret = (given or Secret(_variables(environ).get("APPMETRICA_TOKEN", ""))).stripped()
     if secret.is_empty():
         raise MissingTokenError(
             "No AppMetrica token. Set the environment variable APPMETRICA_TOKEN, or pass client=Client(token=...). "
@@ -66,9 +66,9 @@ def token(given: Secret | None, environ: Mapping[str, str] | None = None) -> Sec
     return secret
 
 
-def base_url(given: str | None, environ: Mapping[str, str]) -> str:
+def base_url(given: str | None, environ: Mapping[str, str] | None = None) -> str:
     """Return the origin that everything is sent to, from the argument, ``APPMETRICA_BASE_URL`` or the default."""
-    url = given or environ.get("APPMETRICA_BASE_URL") or BASE_URL
+    url = given or _variables(environ).get("APPMETRICA_BASE_URL") or BASE_URL
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -85,9 +85,9 @@ def base_url(given: str | None, environ: Mapping[str, str]) -> str:
     return f"{parts.scheme}://{shown}" + ("" if port in {None, default} else f":{port}")
 
 
-def cache_directory(given: str | PathLike[str] | None, environ: Mapping[str, str]) -> Path:
+def cache_directory(given: str | PathLike[str] | None, environ: Mapping[str, str] | None = None) -> Path:
     """Return the store's directory, from the argument, ``APPMETRICA_CACHE_DIR`` or the user's cache directory."""
-    chosen = given or environ.get("APPMETRICA_CACHE_DIR")
+    chosen = given or _variables(environ).get("APPMETRICA_CACHE_DIR")
     if chosen:
         return Path(chosen).expanduser().absolute()
     import platformdirs
@@ -108,3 +108,8 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _variables(environ: Mapping[str, str] | None) -> Mapping[str, str]:
+    # Not a default argument: help() and tracebacks would show it, and with it the token.
+    return os.environ if environ is None else environ
