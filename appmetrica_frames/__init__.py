@@ -12,8 +12,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .cache import Cache, CachedExport, CacheInfo, Removal, Verification
-    from .catalog_frames import fields, resources
+    from .api import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
+    from .cache.manage import Cache, CachedExport, CacheInfo, Removal, Verification
     from .client import Client
     from .errors import (
         AppMetricaError,
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
         SchemaWarning,
         ServerError,
     )
-    from .expansion import expand_json
-    from .frames import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
+    from .json_columns.expand import expand_json
+    from .schema.listing import fields, resources
 
 __version__ = "0.1.0"
 
@@ -68,17 +68,45 @@ __all__ = [
 ]
 
 
-# The rooms are entered when a name of theirs is first used: importing the package costs next to nothing.
-_ROOMS = ("errors", "client", "catalog_frames", "cache", "frames", "expansion")
+# Every public name and the module that defines it. A module is imported when a name of it is first used: importing the
+# package costs next to nothing.
+_PUBLIC = {
+    "AppMetricaError": "errors",
+    "AuthenticationError": "errors",
+    "Cache": "cache.manage",
+    "CacheInfo": "cache.manage",
+    "CacheWarning": "errors",
+    "CachedExport": "cache.manage",
+    "Client": "client",
+    "DecodeError": "errors",
+    "DownloadError": "errors",
+    "InvalidRequestError": "errors",
+    "MissingTokenError": "errors",
+    "NotCachedError": "errors",
+    "PreparationTimeoutError": "errors",
+    "QuotaExceededError": "errors",
+    "Removal": "cache.manage",
+    "RequestRejectedError": "errors",
+    "SchemaError": "errors",
+    "SchemaWarning": "errors",
+    "ServerError": "errors",
+    "Verification": "cache.manage",
+    "download_appmetrica": "api",
+    "expand_json": "json_columns.expand",
+    "fields": "schema.listing",
+    "iter_appmetrica": "api",
+    "read_appmetrica": "api",
+    "resources": "schema.listing",
+    "scan_appmetrica": "api",
+}
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
-        for room in _ROOMS:
-            if (found := getattr(import_module(f"{__name__}.{room}"), name, None)) is not None:
-                globals()[name] = found
-                return found
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from . import config
-from .durations import Duration, seconds
 from .errors import InvalidRequestError
+from .util import config
+from .util.durations import Duration, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -129,7 +129,7 @@ class Client:
         """
         import polars as pl
 
-        from .management import applications
+        from .logs_api.management import applications
 
         schema = {"id": pl.UInt64, "name": pl.String, "time_zone_name": pl.String, "time_zone_offset": pl.Int64}
         seen = [{name: found.get(name) for name in schema} for found in applications(self)]

@@ -124,7 +124,7 @@ class Rows:
     """So many simulated rows of a resource, with every field that it has."""
 
     def __init__(self, resource: str, rows: int) -> None:
-        from appmetrica_frames import catalog
+        from appmetrica_frames.schema import catalog
 
         self.resource = resource
         self.rows = rows

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from appmetrica_frames.decode.types import Column
+    from appmetrica_frames.schema.types import Column
 
     from .job import Found, Job
 
@@ -41,8 +41,8 @@ def parsed(job: Job) -> Iterator[Found | None]:
 
 
 def encoded(job: Job) -> Iterator[Found | None]:
-    from appmetrica_frames import parquet
     from appmetrica_frames.decode.csv import schema
+    from appmetrica_frames.engine import parquet
 
     path, batches, columns = job.room / "export.parquet", _batches(job), _columns(job)
     yield None
@@ -72,8 +72,8 @@ def _batches(job: Job) -> list[pa.RecordBatch]:
 
 
 def _columns(job: Job) -> list[Column]:
-    from appmetrica_frames import catalog
-    from appmetrica_frames.decode.types import Column, arrow_type
+    from appmetrica_frames.schema import catalog
+    from appmetrica_frames.schema.types import Column, arrow_type
 
     resource = catalog.resource(job.resource)
     typed = ((name, resource.wire_type(name)) for name in sorted(resource.fields))
@@ -82,8 +82,8 @@ def _columns(job: Job) -> list[Column]:
 
 def _found(job: Job) -> Found:
     """Say what the measured stages find when they are run once more, to the end."""
-    from appmetrica_frames import parquet
     from appmetrica_frames.decode.csv import schema
+    from appmetrica_frames.engine import parquet
 
     path = job.room / "check.parquet"
     parquet.write(path, schema(_columns(job)), parquet.row_groups(_batches(job)), about={})

@@ -65,7 +65,8 @@ def downloaded(job: Job) -> Iterator[Found | None]:
 def to_polars_again(job: Job) -> Iterator[Found | None]:
     import polars as pl  # noqa: F401
 
-    from appmetrica_frames import read_appmetrica, reading  # noqa: F401
+    from appmetrica_frames import read_appmetrica
+    from appmetrica_frames.integrations import reading  # noqa: F401
 
     yield None
     frame = read_appmetrica(job.resource, **job.words, client=_settings(job))
@@ -77,7 +78,8 @@ def to_pandas_again(job: Job) -> Iterator[Found | None]:
     import pandas as pd  # noqa: F401
     import pyarrow.parquet as pq  # noqa: F401
 
-    from appmetrica_frames import read_appmetrica, reading  # noqa: F401
+    from appmetrica_frames import read_appmetrica
+    from appmetrica_frames.integrations import reading  # noqa: F401
 
     yield None
     frame = read_appmetrica(job.resource, **job.words, backend="pandas", client=_settings(job))
@@ -86,7 +88,8 @@ def to_pandas_again(job: Job) -> Iterator[Found | None]:
 
 
 def _client(job: Job) -> Client:
-    from appmetrica_frames import filling, reading  # noqa: F401
+    from appmetrica_frames.engine import fetch  # noqa: F401
+    from appmetrica_frames.integrations import reading  # noqa: F401
 
     return _settings(job)
 

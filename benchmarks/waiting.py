@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from appmetrica_frames.steps import Reply, Step
+    from appmetrica_frames.logs_api.steps import Reply, Step
 
 SHORTEST, LONGEST = 5.0, 3600.0
 EDGES = (SHORTEST, 15.0, 60.0, 300.0, 1200.0, LONGEST)
@@ -60,8 +60,8 @@ def paused(pauses: Iterable[float], preparation: float) -> Wait:
 
 def ours(preparation: float) -> Wait:
     """Lead the package's own conversation against a server that takes so long."""
-    from appmetrica_frames.flow import Patience, conversation
-    from appmetrica_frames.steps import Ask, Pause
+    from appmetrica_frames.logs_api.protocol import Patience, conversation
+    from appmetrica_frames.logs_api.steps import Ask, Pause
 
     flow = conversation(None, Patience(prepare_timeout=2 * LONGEST), began=0.0, random=lambda: 1.0)
     now, requests, reply = 0.0, 0, None
@@ -82,7 +82,7 @@ def _next(flow: Any, reply: Reply) -> Step | None:
 
 
 def _reply(step: Step, now: float, *, is_ready: bool) -> Reply:
-    from appmetrica_frames.steps import Answer, Ask, Receive, Received
+    from appmetrica_frames.logs_api.steps import Answer, Ask, Receive, Received
 
     if isinstance(step, Ask):
         return Answer(200 if is_ready else 202, {}, "", sent_at=now, at=now)

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from pdoc.render_helpers import format_signature
 
 import appmetrica_frames
-from appmetrica_frames import expansion
+from appmetrica_frames.json_columns import expand as expansion
 
 HERE = Path(__file__).parent
 FOLDER = HERE.parent / "build" / "reference"

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames import catalog, words
+from appmetrica_frames.engine import options as words
+from appmetrica_frames.schema import catalog
 
 if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
@@ -93,15 +94,13 @@ def test_public_docstrings_say_what_goes_in_and_comes_out(name: str) -> None:
         assert "\nReturns\n-------\n" in documented
 
 
-def test_httpx_stays_in_its_room() -> None:
-    """Only the transport speaks HTTP."""
-    rooms = [path for path in PACKAGE.glob("*.py") if "httpx" in _imports(path)]
-    rooms += [path for path in PACKAGE.glob("decode/*.py") if "httpx" in _imports(path)]
-    assert rooms == [PACKAGE / "transport.py"]
+def test_only_the_transport_imports_httpx() -> None:
+    modules = [path for path in PACKAGE.rglob("*.py") if "httpx" in _imports(path) and "emulator" not in path.parts]
+    assert modules == [PACKAGE / "logs_api" / "transport.py"]
 
 
-def test_the_flow_has_no_clock_and_no_socket() -> None:
-    assert _imports(PACKAGE / "flow.py") & {"time", "socket", "httpx", "random", "datetime"} == set()
+def test_the_protocol_has_no_clock_and_no_socket() -> None:
+    assert _imports(PACKAGE / "logs_api" / "protocol.py") & {"time", "socket", "httpx", "random", "datetime"} == set()
 
 
 def _imports(path: Path) -> set[str]:

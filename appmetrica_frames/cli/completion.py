@@ -7,9 +7,9 @@ from textwrap import shorten
 
 import typer
 
-from appmetrica_frames import catalog
-from appmetrica_frames.cache import Cache
+from appmetrica_frames.cache.manage import Cache
 from appmetrica_frames.errors import AppMetricaError
+from appmetrica_frames.schema import catalog
 
 LONGEST = 60
 

@@ -20,11 +20,11 @@ def _read(resource: str, *, output: Path | None, **given: Any) -> None:
     asker, words = client(given), library_words(given)
     with resumable(refresh=words["refresh"]):
         if output is None:
-            from appmetrica_frames.frames import read_appmetrica
+            from appmetrica_frames.api import read_appmetrica
 
             typer.echo(str(read_appmetrica(resource, client=asker, **words)))
             return
-        from appmetrica_frames.frames import scan_appmetrica
+        from appmetrica_frames.api import scan_appmetrica
 
         rows = _write(scan_appmetrica(resource, client=asker, **words), output)
     say(f"{rows:,} rows in {output}")
@@ -32,7 +32,7 @@ def _read(resource: str, *, output: Path | None, **given: Any) -> None:
 
 def _download(resource: str, **given: Any) -> None:
     """Fetch an export; print where its Parquet is. A file may hold more columns than were asked for."""
-    from appmetrica_frames.frames import download_appmetrica
+    from appmetrica_frames.api import download_appmetrica
 
     asker, words = client(given), library_words(given)
     with resumable(refresh=words["refresh"]):

@@ -7,10 +7,10 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
 
-from appmetrica_frames import catalog
 from appmetrica_frames.client import Client
-from appmetrica_frames.request import DateDimension, WireFormat
-from appmetrica_frames.words import order
+from appmetrica_frames.engine.options import order
+from appmetrica_frames.request.export import DateDimension, WireFormat
+from appmetrica_frames.schema import catalog
 
 from . import completion
 

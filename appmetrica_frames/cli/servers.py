@@ -7,7 +7,7 @@ import typer
 
 def demo(*, keep: Annotated[bool, typer.Option("--keep", help="Leave the store there afterwards.")] = False) -> None:
     """See an export travel. An emulated server, a wait, a download, a frame; needs no token and no network."""
-    from appmetrica_frames.demo import show
+    from .demo import show
 
     show(keep=keep)
 

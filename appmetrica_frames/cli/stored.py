@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from appmetrica_frames.cache import Cache, CachedExport, Removal
-from appmetrica_frames.durations import spoken
+from appmetrica_frames.cache.manage import Cache, CachedExport, Removal
 from appmetrica_frames.progress.tally import spoken_size
+from appmetrica_frames.util.durations import spoken
 
 from . import completion
 from .options import Directory

@@ -14,7 +14,7 @@ from .csv import Parser
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .types import Column
+    from appmetrica_frames.schema.types import Column
 
 _WORDS = {True: "true", False: "false"}
 _EMPTY: pa.Scalar[Any] = pa.scalar("")

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from .types import Column
+    from appmetrica_frames.schema.types import Column
 
 _RFC_4180 = csv.ParseOptions(ignore_empty_lines=False)
 

@@ -24,7 +24,7 @@ from .records import Block, records, refuse_endless_record
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from .types import Column
+    from appmetrica_frames.schema.types import Column
 
 
 def read_json(

@@ -16,8 +16,9 @@ from .objects import Number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from appmetrica_frames.schema.types import Column
+
     from .records import Block
-    from .types import Column
 
 _LEAD = re.compile(rb'\{[ \t\n\r]*("(?:[^"\\]|\\.)*")')
 _SPACE = b" \t\n\r"

@@ -12,7 +12,7 @@ from appmetrica_frames.errors import DecodeError, SchemaError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .types import Column
+    from appmetrica_frames.schema.types import Column
 
 # pyarrow's words; tests/decode pins them. Rows count from 1, without the header, within the block.
 _MISFIT = re.compile(r"In CSV column #(\d+): Row #(\d+): (.*)", re.DOTALL)

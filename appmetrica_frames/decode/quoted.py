@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from appmetrica_frames.schema.types import Column
+
     from .records import Block
-    from .types import Column
 
 Bytes: TypeAlias = "NDArray[np.uint8]"
 Places: TypeAlias = "NDArray[np.int64]"

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
-from appmetrica_frames.catalog import resources
+from appmetrica_frames.schema.catalog import resources
 
 from .refusals import Refusal, invalid, missing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from appmetrica_frames.catalog import Resource
+    from appmetrica_frames.schema.catalog import Resource
 
     from .applications import Application
 

@@ -15,7 +15,7 @@ from .screen import Screen, somebody_looks
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from appmetrica_frames.standing import Standing
+    from appmetrica_frames.logs_api.queue import Standing
 
 log = logging.getLogger("appmetrica_frames")
 

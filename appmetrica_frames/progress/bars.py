@@ -15,7 +15,7 @@ from .tally import Tally, known_fraction, spoken_wait
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appmetrica_frames.standing import Standing
+    from appmetrica_frames.logs_api.queue import Standing
 
 log = logging.getLogger("appmetrica_frames")
 

@@ -11,7 +11,7 @@ from .tally import Tally, spoken_wait
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appmetrica_frames.standing import Standing
+    from appmetrica_frames.logs_api.queue import Standing
 
 REPEATED = (30.0, 300.0)  # seconds between two lines that say nothing new: at first, and at most
 

@@ -6,12 +6,12 @@ import time
 from math import floor, log10
 from typing import TYPE_CHECKING
 
-from appmetrica_frames.durations import spoken
+from appmetrica_frames.util.durations import spoken
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appmetrica_frames.standing import Standing
+    from appmetrica_frames.logs_api.queue import Standing
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 SPEED_AFTER = 0.1  # seconds; before that, a speed says nothing

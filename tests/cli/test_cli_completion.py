@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appmetrica_frames import Cache, Client, catalog, cli, read_appmetrica
+from appmetrica_frames import Cache, Client, cli, read_appmetrica
+from appmetrica_frames.schema import catalog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appmetrica_frames import demo
+from appmetrica_frames.cli import demo
 
 if TYPE_CHECKING:
     from collections.abc import Callable

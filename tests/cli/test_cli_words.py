@@ -12,10 +12,11 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import appmetrica_frames
-from appmetrica_frames import Cache, Client, cli, words
+from appmetrica_frames import Cache, Client, cli
 from appmetrica_frames.cli import options
 from appmetrica_frames.cli.talk import NAME
 from appmetrica_frames.emulator import serve
+from appmetrica_frames.engine import options as words
 
 if TYPE_CHECKING:
     from collections.abc import Callable

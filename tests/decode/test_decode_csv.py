@@ -14,13 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from appmetrica_frames.decode.csv import read_csv, schema
-from appmetrica_frames.decode.types import Column, arrow_type
 from appmetrica_frames.errors import DecodeError, DownloadError, SchemaError
+from appmetrica_frames.schema.types import Column, arrow_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from appmetrica_frames.catalog import FieldType
+    from appmetrica_frames.schema.catalog import FieldType
 
 # fmt: off
 AWKWARD = [

@@ -21,13 +21,13 @@ from appmetrica_frames.decode.json import read_json
 from appmetrica_frames.decode.lines import Lines, NotPlainError
 from appmetrica_frames.decode.objects import Objects
 from appmetrica_frames.decode.records import Block
-from appmetrica_frames.decode.types import Column, arrow_type
 from appmetrica_frames.errors import DecodeError, DownloadError, SchemaError
+from appmetrica_frames.schema.types import Column, arrow_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from appmetrica_frames.catalog import FieldType
+    from appmetrica_frames.schema.catalog import FieldType
 
 # fmt: off
 AWKWARD = [

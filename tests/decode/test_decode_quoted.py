@@ -15,8 +15,8 @@ from appmetrica_frames.decode.json import read_json
 from appmetrica_frames.decode.lines import NotPlainError
 from appmetrica_frames.decode.quoted import Quoted
 from appmetrica_frames.decode.records import Block
-from appmetrica_frames.decode.types import Column, arrow_type
 from appmetrica_frames.errors import AppMetricaError
+from appmetrica_frames.schema.types import Column, arrow_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

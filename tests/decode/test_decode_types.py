@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from appmetrica_frames.catalog import FieldType
 from appmetrica_frames.decode.csv import read_csv, schema
-from appmetrica_frames.decode.types import Column, arrow_type
 from appmetrica_frames.errors import InvalidRequestError, SchemaError
+from appmetrica_frames.schema.catalog import FieldType
+from appmetrica_frames.schema.types import Column, arrow_type
 
 WORDS = pa.dictionary(pa.int32(), pa.string())
 

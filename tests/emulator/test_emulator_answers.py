@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appmetrica_frames.catalog import resources
 from appmetrica_frames.emulator import Emulator, MovableClock
 from appmetrica_frames.emulator.server import greeting
+from appmetrica_frames.schema.catalog import resources
 
 if TYPE_CHECKING:
     from conftest import Asker, Emulate

@@ -7,11 +7,11 @@ from functools import cache
 import polars as pl
 import pytest
 
-from appmetrica_frames.catalog import resources
 from appmetrica_frames.emulator.applications import APPLICATIONS
 from appmetrica_frames.emulator.export import Export
 from appmetrica_frames.emulator.population import Population
 from appmetrica_frames.emulator.request import parse
+from appmetrica_frames.schema.catalog import resources
 
 NOW = 1_795_014_400.0
 SINCE, UNTIL = "2026-08-03", "2026-11-01"

@@ -231,7 +231,7 @@ def _reader(points: Points) -> Any:
 
 def serve() -> None:
     """Fork a process for each line that is read; see the module."""
-    for name in ("appmetrica_frames.filling", "filelock", "isal.isal_zlib"):
+    for name in ("appmetrica_frames.engine.fetch", "filelock", "isal.isal_zlib"):
         importlib.import_module(name)
     settings = json.loads(sys.stdin.readline())
     for line in sys.stdin:

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 import appmetrica_frames as af
+from appmetrica_frames.cache.entry import parsed
 from appmetrica_frames.emulator import Emulator
-from appmetrica_frames.entry import parsed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -128,7 +128,7 @@ def test_what_cannot_be_read_now_is_not_thrown_away(words: dict[str, Any], monke
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr("appmetrica_frames.store.checksum", fails)
+        patched.setattr("appmetrica_frames.cache.store.checksum", fails)
         with pytest.warns(af.CacheWarning, match="cannot be read"), pytest.raises(af.NotCachedError):
             af.read_appmetrica("push_tokens", offline=True, **words)
         assert af.Cache().prune().exports == ()

@@ -17,8 +17,9 @@ import httpcore
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames import errors, parquet
+from appmetrica_frames import errors
 from appmetrica_frames.emulator import Emulator
+from appmetrica_frames.engine import parquet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -203,7 +204,7 @@ def test_a_store_that_cannot_be_written_to(raw_server: Any, monkeypatch: pytest.
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("appmetrica_frames.store.Store.claim", full)
+    monkeypatch.setattr("appmetrica_frames.cache.store.Store.claim", full)
     client = af.Client(CANARY, base_url=raw_server(lambda *_: WHOLE).base_url, progress=False)
     with pytest.warns(af.CacheWarning) as caught:
         (path,) = af.download_appmetrica("push_tokens", client=client, **WORDS)

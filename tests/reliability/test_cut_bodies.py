@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames import reading
 from appmetrica_frames.emulator import Emulator, faults
-from appmetrica_frames.export import obtained
-from appmetrica_frames.words import order
+from appmetrica_frames.engine.options import order
+from appmetrica_frames.engine.resolve import obtained
+from appmetrica_frames.integrations import reading
 
 if TYPE_CHECKING:
     from pathlib import Path

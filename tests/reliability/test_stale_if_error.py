@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames import reading
-from appmetrica_frames.export import obtained
-from appmetrica_frames.freshness import Wish, judge_after_error
-from appmetrica_frames.words import order
+from appmetrica_frames.cache.policy import Wish, judge_after_error
+from appmetrica_frames.engine.options import order
+from appmetrica_frames.engine.resolve import obtained
+from appmetrica_frames.integrations import reading
 
 NOW = 1_722_340_800.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
@@ -216,7 +216,7 @@ def test_a_store_that_cannot_be_written_to_still_has_its_stale_file(
         raise OSError(28, "No space left on device")
 
     visitor.answer = TEMPORARY["503"][0]
-    monkeypatch.setattr("appmetrica_frames.store.Store.claim", full)
+    monkeypatch.setattr("appmetrica_frames.cache.store.Store.claim", full)
     rows, said = visitor.outcome(refresh=True, stale_if_error=DAY)
     assert rows == ["old"]
     assert len(said) == 1

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames import reading
-from appmetrica_frames.config import Secret
-from appmetrica_frames.export import obtained
-from appmetrica_frames.transport import SLOWEST, Link
-from appmetrica_frames.words import order
+from appmetrica_frames.engine.options import order
+from appmetrica_frames.engine.resolve import obtained
+from appmetrica_frames.integrations import reading
+from appmetrica_frames.logs_api.transport import SLOWEST, Link
+from appmetrica_frames.util.config import Secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

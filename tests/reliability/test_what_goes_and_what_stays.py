@@ -16,16 +16,17 @@ import polars as pl
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames import frames, pruning
+from appmetrica_frames import api as frames
+from appmetrica_frames.cache import eviction as pruning
+from appmetrica_frames.cache.store import RECORD, Store, drop, parquet_path, use
 from appmetrica_frames.emulator import Emulator
-from appmetrica_frames.request import export_request
-from appmetrica_frames.store import RECORD, Store, drop, parquet_path, use
+from appmetrica_frames.request.export import export_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from appmetrica_frames.entry import Entry
+    from appmetrica_frames.cache.entry import Entry
 
 ORIGIN = "http://127.0.0.1:1"
 FIELDS = ["appmetrica_device_id", "token"]

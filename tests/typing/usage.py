@@ -13,7 +13,7 @@ import pyarrow as pa
 import appmetrica_frames as af
 
 if TYPE_CHECKING:
-    from appmetrica_frames.reading import Backend
+    from appmetrica_frames.integrations.reading import Backend
 
 assert_type(
     af.read_appmetrica("events", application_id=1, date_since="2024-07-01", date_until="2024-07-01"), pl.DataFrame

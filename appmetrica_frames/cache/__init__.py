@@ -1,0 +1,1 @@
+"""Exports kept on this machine: how fresh they are, where they are, what can go."""

@@ -1,0 +1,1 @@
+"""From options to a Parquet file: plan, schedule, resolve, fetch, ingest."""

@@ -1,0 +1,1 @@
+"""What a cached export becomes: the only modules that import an engine for results."""

@@ -1,0 +1,1 @@
+"""The conversation with the Logs API and the Management API."""

@@ -1,0 +1,130 @@
+"""What the flow yields and what it is told: the vocabulary that it shares with whoever has the network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from appmetrica_frames.errors import DownloadError
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One of the parts that an export is asked in; the whole export is part 0 of 1."""
+
+    number: int = 0
+    count: int = 1
+
+
+WHOLE = Part()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Send the request for a part, with this ``Cache-Control`` if any; reply with an `Answer` or a `Fault`."""
+
+    cache_control: str | None
+    part: Part = WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Let so many seconds pass. No reply.
+
+    Attributes
+    ----------
+    reason
+        Why, for the log.
+    waited
+        Seconds waited so far.
+    fraction
+        How much of the file the server says is prepared, from 0 to 1.
+    accepted_at
+        When the request that the server accepted was sent, in UNIX seconds, if it accepted one.
+    part
+        The part that is waited for.
+    """
+
+    seconds: float
+    reason: str
+    waited: float
+    fraction: float | None = None
+    accepted_at: float | None = None
+    part: Part = WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """Read the body of the 200 just answered, to its end; reply with `Received`, `ReadAgain` or a `Fault`.
+
+    Part 0 begins the export anew: whatever was received before it is void.
+    """
+
+    part: Part = WHOLE
+
+
+Step: TypeAlias = Ask | Pause | Receive
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status line with its headers (names in lower case), and the text of a body that is not the file.
+
+    Attributes
+    ----------
+    sent_at
+        UNIX seconds at which the request was sent.
+    at
+        Seconds on a monotonic clock when the answer was there.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    sent_at: float
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """The request or the body did not come through."""
+
+    error: DownloadError
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """The body was received, whole and sound."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """The body came whole, but its reader needs the export from its beginning; the server still has the files."""
+
+
+Reply: TypeAlias = Answer | Fault | Received | ReadAgain | None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """How the file came.
+
+    Attributes
+    ----------
+    requested_at
+        UNIX seconds at which the first request that the server accepted was sent.
+    waited
+        Whether the server said 202 to that request.
+    parts
+        In how many parts the export came.
+    """
+
+    requested_at: float
+    waited: bool
+    parts: int

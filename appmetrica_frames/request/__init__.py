@@ -1,0 +1,1 @@
+"""One export request: validated, immutable, with its keys."""

@@ -1,0 +1,285 @@
+"""One immutable, validated export request: its query string and its key in the store."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
+
+from appmetrica_frames.errors import InvalidRequestError, did_you_mean
+from appmetrica_frames.logs_api.steps import WHOLE, Part
+from appmetrica_frames.schema import catalog
+
+from .dates import Moment, date_range, no_dates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import tzinfo
+
+    import pyarrow as pa
+
+KEY_VERSION = 1
+DateDimension: TypeAlias = Literal["default", "receive"]
+WireFormat: TypeAlias = Literal["csv", "json"]
+FilterValue: TypeAlias = str | int | bool
+Choice = TypeVar("Choice", bound=str)
+
+# Columns that keep another one company; every resource has two of them.
+COMPANIONS = ("appmetrica_device_id", "os_version", "city")
+
+# Words of the query string that are no row filters.
+RESERVED = frozenset(
+    {
+        "application_id",
+        "date_dimension",
+        "date_since",
+        "date_until",
+        "fields",
+        "limit",
+        "oauth_token",
+        "part_number",
+        "parts_count",
+        "skip_unavailable_shards",
+        "update_timestamp",
+        "use_utf8_bom",
+        "version",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRequest:
+    """What is asked of the server, in canonical form, and which columns in which order the reader wants.
+
+    Attributes
+    ----------
+    params
+        The wire parameters without ``fields``, sorted.
+    fields
+        The columns that the reader wants, in the reader's order.
+    overrides
+        Fields whose type the reader chose, with that Arrow type.
+    limited
+        Whether the rows are capped; which rows a cap leaves is up to the server.
+    """
+
+    resource: str
+    params: tuple[tuple[str, str], ...]
+    fields: tuple[str, ...]
+    overrides: Mapping[str, pa.DataType] = field(default_factory=dict)
+    limited: bool = False
+    wire_format: WireFormat = "csv"
+
+    @property
+    def path(self) -> str:
+        """The path that the export is asked at."""
+        return f"/logs/v1/export/{self.resource}.{self.wire_format}"
+
+    @property
+    def wire_fields(self) -> tuple[str, ...]:
+        """The fields that go over the wire: sorted, and never one alone.
+
+        In a file of one column, an empty cell is an empty line, and a missing last line end hides it. A second column
+        makes every row visible.
+        """
+        if len(self.fields) > 1:
+            return tuple(sorted(self.fields))
+        others = (name for name in COMPANIONS if name not in self.fields)
+        documented = catalog.resource(self.resource).fields
+        return tuple(sorted({*self.fields, next(name for name in others if name in documented)}))
+
+    @property
+    def title(self) -> str:
+        """What the export is called in logs and progress."""
+        return self.resource
+
+    def query(self, part: Part = WHOLE) -> tuple[tuple[str, str], ...]:
+        """Return the pairs of the query string, for the whole export or a part of it."""
+        whole = (*self.params, ("fields", ",".join(self.wire_fields)))
+        if part.count == 1:
+            return whole
+        return (*whole, ("parts_count", str(part.count)), ("part_number", str(part.number)))
+
+    @property
+    def application_id(self) -> int:
+        """The application whose data is asked for."""
+        return int(dict(self.params)["application_id"])
+
+    def family(self, origin: str) -> str:
+        """Return what this request shares with all that differ from it in nothing but their fields."""
+        return _digest(self._meaning(origin))
+
+    def key(self, origin: str) -> str:
+        """Return the name of this request's place in the store; the token is no part of it."""
+        return _digest({**self._meaning(origin), "fields": self.wire_fields})
+
+    def described(self) -> dict[str, Any]:
+        """Return the request as plain values, for people and for `json`."""
+        return {
+            "resource": self.resource,
+            "wire_format": self.wire_format,
+            **dict(self.params),
+            "fields": list(self.wire_fields),
+        }
+
+    def _meaning(self, origin: str) -> dict[str, Any]:
+        return {
+            "version": KEY_VERSION,
+            "origin": origin,
+            "resource": self.resource,
+            "format": self.wire_format,
+            "params": self.params,
+            "overrides": sorted((name, str(chosen)) for name, chosen in self.overrides.items()),
+        }
+
+
+def export_request(
+    resource: str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: Iterable[str] | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
+    schema_overrides: Mapping[str, Any] | None = None,
+    zone: Callable[[int], tzinfo],
+) -> ExportRequest:
+    """Validate what a user asks for against the catalogue; raise `InvalidRequestError` before anything is sent.
+
+    `zone` is asked for an application's time zone where the dates carry one.
+    """
+    kind = catalog.resource(resource)
+    vouched = frozenset(schema_overrides or ())
+    wanted = _fields(kind, fields, vouched)
+    number = _application_id(application_id)
+    params = {"application_id": str(number)}
+    if kind.dates:
+        params["date_since"], params["date_until"] = date_range(
+            date_since, date_until, resource=resource, zone=lambda: zone(number)
+        )
+    else:
+        no_dates(date_since, date_until, resource=resource)
+    params |= _date_dimension(kind, date_dimension)
+    if limit is not None:
+        params["limit"] = str(_positive(limit, name="limit"))
+    if _flag(skip_unavailable_shards, name="skip_unavailable_shards"):
+        params["skip_unavailable_shards"] = "true"
+    chosen = _filters(kind, filters or {}, vouched)
+    if idle := vouched - set(wanted) - set(chosen):
+        raise InvalidRequestError(f"schema_overrides names {sorted(idle)}, which are not among the fields asked for.")
+    return ExportRequest(
+        resource=resource,
+        params=tuple(sorted((params | chosen).items())),
+        fields=wanted,
+        overrides=_overrides(kind, schema_overrides or {}),
+        limited=limit is not None,
+        wire_format=_choice(wire_format, get_args(WireFormat), name="wire_format"),
+    )
+
+
+def _fields(kind: catalog.Resource, fields: Iterable[str] | None, vouched: frozenset[str]) -> tuple[str, ...]:
+    if fields is None:
+        return (*kind.fields, *sorted(vouched - set(kind.fields)))
+    if isinstance(fields, str):
+        raise InvalidRequestError(f"fields takes a list of names: write fields=[{fields!r}].")
+    wanted = tuple(fields)
+    if not wanted:
+        raise InvalidRequestError("fields is empty: name at least one, or leave it out for every documented field.")
+    for name in wanted:
+        _known_field(kind, name, vouched)
+    if repeated := sorted({name for name in wanted if wanted.count(name) > 1}):
+        raise InvalidRequestError(f"fields names {', '.join(map(repr, repeated))} more than once.")
+    return wanted
+
+
+def _known_field(kind: catalog.Resource, name: object, vouched: frozenset[str]) -> None:
+    if not isinstance(name, str) or not name.strip() or "," in name:
+        raise InvalidRequestError(f"A field is named by a text without commas, not by {name!r}.")
+    if name in kind.fields or name in vouched:
+        return
+    legacy = " It stands in older documentation only." if name in kind.legacy_fields else ""
+    custom = "a custom profile attribute or " if kind.custom_attributes else ""
+    raise InvalidRequestError(
+        f"{kind.name} has no documented field {name!r}.{legacy}{did_you_mean(name, kind.fields)} "
+        f"If it is {custom}a field newer than this catalogue, vouch for it with its type: "
+        f"schema_overrides={{{name!r}: 'string'}}."
+    )
+
+
+def _application_id(value: int | str) -> int:
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise InvalidRequestError(
+            f"application_id is the application's number in AppMetrica (not its SDK or API key), not {value!r}. "
+            "It stands in the application's settings, and in the address of its pages."
+        )
+    return value
+
+
+def _date_dimension(kind: catalog.Resource, value: DateDimension) -> dict[str, str]:
+    _choice(value, get_args(DateDimension), name="date_dimension")
+    if kind.date_dimension:
+        return {"date_dimension": value}
+    if value != "default":
+        raise InvalidRequestError(f"{kind.name} takes no date_dimension: drop it.")
+    return {}
+
+
+def _filters(kind: catalog.Resource, filters: Mapping[str, FilterValue], vouched: frozenset[str]) -> dict[str, str]:
+    for name in filters:
+        if name in RESERVED:
+            raise InvalidRequestError(f"{name!r} is a parameter of the request, not a field to filter by.")
+        _known_field(kind, name, vouched)
+    return {name: _filter_value(name, value) for name, value in filters.items()}
+
+
+def _filter_value(name: str, value: FilterValue) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (str, int)) and value != "":
+        return str(value)
+    raise InvalidRequestError(
+        f"filters[{name!r}] takes one text, whole number or bool, not {value!r}: "
+        "the server compares for equality with one value only."
+    )
+
+
+def _choice(value: Choice, choices: tuple[Choice, ...], *, name: str) -> Choice:
+    if value not in choices:
+        raise InvalidRequestError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}.")
+    return value
+
+
+def _positive(value: int, *, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+        raise InvalidRequestError(f"{name} takes a whole number from 1, not {value!r}.")
+    return value
+
+
+def _flag(value: bool, *, name: str) -> bool:  # noqa: FBT001 - checked because users pass texts like "false"
+    if not isinstance(value, bool):
+        raise InvalidRequestError(f"{name} takes True or False, not {value!r}.")
+    return value
+
+
+def _overrides(kind: catalog.Resource, chosen: Mapping[str, Any]) -> dict[str, pa.DataType]:
+    if not chosen:
+        return {}
+    from appmetrica_frames.schema.overrides import arrow_override
+    from appmetrica_frames.schema.types import Column
+
+    types = {name: arrow_override(name, type_) for name, type_ in chosen.items()}
+    for name, type_ in types.items():
+        Column(name, kind.wire_type(name), type_)  # refuses what its text cannot become
+    return types
+
+
+def _digest(meaning: dict[str, Any]) -> str:
+    text = json.dumps(meaning, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return sha256(text.encode("ascii")).hexdigest()[:32]

@@ -1,0 +1,1 @@
+"""The catalogue: resources, fields and their types."""

@@ -1,0 +1,76 @@
+"""The export resources, their fields and the fields' types, as documented by AppMetrica."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any, Literal, TypeAlias
+
+from appmetrica_frames.errors import InvalidRequestError, did_you_mean
+
+FieldType: TypeAlias = Literal["string", "uint64", "int64", "float64", "bool", "date", "datetime", "unix_time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One documented column: its name, its type, and in words its unit and meaning."""
+
+    name: str
+    type: FieldType
+    unit: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """One kind of export.
+
+    Attributes
+    ----------
+    dates
+        Whether ``date_since`` and ``date_until`` are required; a resource without them exports its whole current set.
+    date_dimension
+        Whether the resource takes ``date_dimension``.
+    custom_attributes
+        Whether names of custom profile attributes may stand among the fields.
+    legacy_fields
+        Names that older documentation has and the current one has not.
+    """
+
+    name: str
+    title: str
+    deprecated: bool
+    dates: bool
+    date_dimension: bool
+    custom_attributes: bool
+    legacy_fields: tuple[str, ...]
+    fields: dict[str, Field]
+
+    def wire_type(self, name: str) -> FieldType:
+        """Return what a field's cells hold; those of fields that nobody documented hold text."""
+        return self.fields[name].type if name in self.fields else "string"
+
+
+@cache
+def resources() -> dict[str, Resource]:
+    """Return every documented resource by name, in the documentation's order."""
+    raw = json.loads(files("appmetrica_frames.schema").joinpath("catalog.json").read_text("utf-8"))
+    fields = {name: Field(name, **facts) for name, facts in raw["fields"].items()}
+    return {name: _resource(name, facts, fields) for name, facts in raw["resources"].items()}
+
+
+def resource(name: str) -> Resource:
+    """Return the resource of that name, or raise `InvalidRequestError` with the nearest names."""
+    known = resources()
+    if name not in known:
+        raise InvalidRequestError(
+            f"Unknown resource {name!r}.{did_you_mean(str(name), known)} The resources are: {', '.join(known)}."
+        )
+    return known[name]
+
+
+def _resource(name: str, facts: dict[str, Any], fields: dict[str, Field]) -> Resource:
+    own = {field: fields[field] for field in facts["fields"]}
+    return Resource(name, **{**facts, "legacy_fields": tuple(facts["legacy_fields"]), "fields": own})

@@ -1,0 +1,1 @@
+"""Clock, durations, files, settings."""

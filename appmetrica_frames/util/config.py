@@ -1,0 +1,115 @@
+"""Settings: the argument, else the environment, else the default; read when a call is made."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from appmetrica_frames.errors import InvalidRequestError, MissingTokenError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+
+BASE_URL = "https://api.appmetrica.yandex.com"
+
+
+class Secret:
+    """A text that shows itself to nobody: not in a repr, not in a pickle, not in a comparison."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text, for the one place that needs it."""
+        return self._text
+
+    def stripped(self) -> Secret:
+        """Return the text without white space around it."""
+        return Secret(self._text.strip())
+
+    def is_empty(self) -> bool:
+        """Tell whether there is no text."""
+        return not self._text
+
+    def fits_a_header(self) -> bool:
+        """Tell whether the text can stand in a header as one word."""
+        return self._text.isascii() and self._text.isprintable() and " " not in self._text
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        # Whoever unpickles gets None, and falls back to the environment of its own process.
+        return type(None), ()
+
+
+def token(given: Secret | None, environ: Mapping[str, str] | None = None) -> Secret:
+    """Return the OAuth token, from the argument or ``APPMETRICA_TOKEN``."""
+    # No local variable may hold the bare token: there are reports of errors that show them all.
+    secret = (given or Secret(_variables(environ).get("APPMETRICA_TOKEN", ""))).stripped()
+    if secret.is_empty():
+        raise MissingTokenError(
+            "No AppMetrica token. Set the environment variable APPMETRICA_TOKEN, or pass client=Client(token=...). "
+            "How to get one: https://appmetrica.yandex.com/docs/en/mobile-api/intro/authorization"
+        )
+    if not secret.fits_a_header():
+        raise InvalidRequestError(
+            "The AppMetrica token holds a space or a character that cannot stand in a token. "
+            "Give the bare token, without 'OAuth ' in front of it and without line breaks."
+        )
+    return secret
+
+
+def base_url(given: str | None, environ: Mapping[str, str] | None = None) -> str:
+    """Return the origin that everything is sent to, from the argument, ``APPMETRICA_BASE_URL`` or the default."""
+    url = given or _variables(environ).get("APPMETRICA_BASE_URL") or BASE_URL
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise InvalidRequestError(f"base_url {url!r} is not an address: {error}.") from error
+    if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc:
+        raise InvalidRequestError(f"base_url takes an address like {BASE_URL}, not {url!r}.")
+    if parts.path not in {"", "/"} or parts.query or parts.fragment:
+        raise InvalidRequestError(f"base_url takes scheme, host and port only, like {BASE_URL}, not {url!r}.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise InvalidRequestError(f"base_url {url!r} would send the token in clear text: use https.")
+    shown = f"[{host}]" if ":" in host else host
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{shown}" + ("" if port in {None, default} else f":{port}")
+
+
+def cache_directory(given: str | PathLike[str] | None, environ: Mapping[str, str] | None = None) -> Path:
+    """Return the store's directory, from the argument, ``APPMETRICA_CACHE_DIR`` or the user's cache directory."""
+    chosen = given or _variables(environ).get("APPMETRICA_CACHE_DIR")
+    if chosen:
+        return Path(chosen).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("appmetrica_frames", appauthor=False))
+
+
+def byte_count(max_bytes: int) -> int:
+    """Return a number of bytes, or raise `InvalidRequestError`."""
+    if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 0:
+        raise InvalidRequestError(f"max_bytes takes a whole number from 0, not {max_bytes!r}.")
+    return max_bytes
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address stays on this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _variables(environ: Mapping[str, str] | None) -> Mapping[str, str]:
+    # Not a default argument: help() and tracebacks would show it, and with it the token.
+    return os.environ if environ is None else environ

@@ -1,0 +1,220 @@
+"""What the README says is so: its examples run, its tables are complete, its options exist."""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+import re
+import shlex
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.main import get_command
+
+import appmetrica_frames
+from appmetrica_frames import AppMetricaError, Cache, CacheWarning, Client, SchemaWarning, cli, errors, read_appmetrica
+from appmetrica_frames.emulator import Emulator, faults
+from appmetrica_frames.engine import options as words
+from appmetrica_frames.schema.listing import DTYPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STORE = "APPMETRICA_CACHE_DIR"
+TOKEN = "emulator-token"
+README = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    """Return the words of every command of ours that the README shows."""
+    lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
+    split = [shlex.split(part) for line in lines for part in line.split("&&")]
+    return [words[1:] for words in split if words and words[0].endswith("appmetrica-frames")]
+
+
+def test_the_examples_run_one_after_another(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APPMETRICA_TOKEN", server.token)
+    monkeypatch.setenv("APPMETRICA_BASE_URL", server.base_url)
+    monkeypatch.setitem(Client.__init__.__kwdefaults__, "poll", (0.01, 0.05))
+    names: dict[str, Any] = {}
+    for block in blocks("python"):
+        exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - that is the test
+    assert names["purchases"].height > 0
+    assert names["rows"] == names["frame"].shape[0] == names["by_country"]["installs"].sum() == names["installs"].height
+    assert names["rows"] > 0
+    assert names["sessions"].height > 0
+    assert names["sessions"]["session_start_timestamp"].dt.date().unique().to_list() == [date(2024, 7, 1)]
+    assert names["plan"].exports == ()
+    assert names["profiles"].columns == ["profile_id", "favourite category"]
+    assert {export.resource for export in Cache().ls()} == {"profiles_v2"}  # read after the store was cleared
+    assert server.preparations == server.downloads
+
+
+def test_the_first_example_is_short() -> None:
+    assert len(blocks("python")[0].strip().splitlines()) <= 15
+
+
+def known_commands(group: Any = None, *path: str) -> dict[tuple[str, ...], Any]:
+    found: dict[tuple[str, ...], Any] = {}
+    for name, command in (group or get_command(cli.app)).commands.items():
+        deeper = hasattr(command, "commands")
+        found |= known_commands(command, *path, name) if deeper else {(*path, name): command}
+    return found
+
+
+def test_every_command_is_shown_with_options_that_it_has() -> None:
+    known = known_commands()
+    unseen = set(known)
+    for shown in commands():
+        if shown[0] in options_of_all():
+            continue
+        name = next(name for name in known if tuple(shown[: len(name)]) == name)
+        known[name].make_context(" ".join(name), shown[len(name) :])
+        unseen.discard(name)
+    assert unseen == set()
+
+
+def options_of_all() -> set[str]:
+    return {spelt for option in get_command(cli.app).params for spelt in option.opts}
+
+
+def test_every_option_spoken_of_exists() -> None:
+    known = [option for command in known_commands().values() for option in command.params]
+    options = {spelt for option in known for spelt in (*option.opts, *option.secondary_opts)}
+    options |= options_of_all()
+    assert set(re.findall(r"`(-[-\w]+)`", README)) <= options
+
+
+def tree(lines: list[str]) -> dict[str, list[str]]:
+    """Return each name of a drawn tree with what it is: its parent, and the builtin in brackets."""
+    drawn: dict[str, list[str]] = {}
+    above: list[str] = []
+    for line in lines:
+        found = re.match(r"^([│├└─ ]*)(\w+)(?: \((\w+)\))?", line)
+        assert found is not None, line
+        depth, name, builtin = len(found[1]) // 4, found[2], found[3]
+        above[depth:] = [name]
+        drawn[name] = [*above[depth - 1 : depth], *([builtin] if builtin else [])] if depth else []
+    return drawn
+
+
+def test_the_tree_of_errors_is_the_real_one() -> None:
+    (text,) = (block for block in blocks("text") if block.startswith("AppMetricaError"))
+    drawn = tree([line for line in text.splitlines() if line])
+    real = {
+        name: [base.__name__ for base in kind.__bases__]
+        for name, kind in inspect.getmembers(errors, inspect.isclass)
+        if kind.__module__ == errors.__name__
+    }
+    assert drawn.pop("AppMetricaError") == []
+    assert drawn.pop("Warning") == []
+    del real["AppMetricaError"]  # an Exception, as everybody knows
+    assert drawn == {
+        name: ["Warning" if base == "UserWarning" else base for base in bases] for name, bases in real.items()
+    }
+    assert text.strip() in (errors.__doc__ or "")
+
+
+def shown_messages() -> dict[str, str]:
+    (table,) = re.findall(
+        r"^\| error \| you read, for example \| what to do \|\n\|---.*\n((?:\|.*\n)+)", README, re.MULTILINE
+    )
+    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]
+    assert all(len(row) == 3 and row[2] for row in rows)
+    return {row[0].strip("`"): row[1] for row in rows}
+
+
+def test_every_error_and_warning_has_a_row() -> None:
+    tree_of_names = {name for name in appmetrica_frames.__all__ if name.endswith(("Error", "Warning"))}
+    assert set(shown_messages()) == tree_of_names - {"AppMetricaError"}
+
+
+ASKED: dict[str, Any] = {"application_id": 1111, "fields": ["event_name", "session_id"]}
+DAY = {"date_since": "2024-07-01", "date_until": "2024-07-01"}
+
+
+@pytest.fixture
+def misbehaving() -> Iterator[Emulator]:
+    with Emulator(rows_per_day=100, faults={}) as running:
+        yield running
+
+
+def said(server: Emulator, resource: str = "events", token: str = TOKEN, **words: Any) -> str:
+    """Return what a read of the README's kind ends with."""
+    settings = {"prepare_timeout": words.pop("prepare_timeout", 60), "base_url": words.pop("base_url", server.base_url)}
+    client = Client(token, poll=(0.0, 0.01), retries=0, progress=False, **settings)
+    with pytest.raises(AppMetricaError) as raised:
+        read_appmetrica(resource, **{**ASKED, **DAY, **words}, client=client)
+    return f"{type(raised.value).__name__}: {raised.value}"
+
+
+def test_the_messages_shown_are_those_that_are_read(misbehaving: Emulator) -> None:
+    server, shown = misbehaving, shown_messages()
+    client = Client(TOKEN, base_url=server.base_url, poll=(0.0, 0.01), progress=False)
+
+    def read(name: str, **words: Any) -> None:
+        assert said(server, **words).startswith(f"{name}: {shown[name]}")
+
+    read("InvalidRequestError", resource="evnts")
+    read("MissingTokenError", token="")
+    shown["NotCachedError"] = shown["NotCachedError"].replace("/home/me/.cache/appmetrica_frames", os.environ[STORE])
+    read("NotCachedError", offline=True)
+    read("AuthenticationError", token="wrong")
+    read("RequestRejectedError", application_id=4444)
+    shown["DownloadError"] = shown["DownloadError"].replace("111", str(errno.ECONNREFUSED))
+    read("DownloadError", base_url="http://127.0.0.1:9")
+    server.answers["events"] = b"event_name,session_id\npurchase\n"
+    read("DecodeError", limit=1)
+    server.answers["events"] = b"event_name,session_id\npurchase,twelve\n"
+    read("SchemaError", limit=2, strict=True)
+    with pytest.warns(SchemaWarning) as misfit:
+        read_appmetrica(
+            "events", **ASKED, **DAY, client=Client("emulator-token", base_url=server.base_url, progress=False)
+        )
+    said_of_it = re.sub(r"\(CSV.*?\)", "(…)", str(misfit[0].message))
+    assert said_of_it == shown["SchemaWarning"]
+    server.faults[1:] = faults.Answer(503)
+    read("ServerError", refresh=True)
+    server.faults[1:] = faults.Answer(429, retry_after=86_400)
+    read("QuotaExceededError", refresh=True)
+    with pytest.warns(CacheWarning) as stale, pytest.warns(SchemaWarning):
+        read_appmetrica("events", **ASKED, **DAY, max_age=0, stale_if_error=60, client=client)
+    beginning, end = shown["CacheWarning"].split(" 2 d 3 h ")
+    (warned,) = (str(warning.message) for warning in stale if warning.category is CacheWarning)
+    assert warned.startswith(beginning)
+    assert warned.endswith(end)
+    server.faults[1:] = faults.Answer(202, "Wait for result")
+    timed_out = shown["PreparationTimeoutError"].replace("1 h", "0 s")
+    assert said(server, refresh=True, prepare_timeout=0.1).startswith(f"PreparationTimeoutError: {timed_out}")
+
+
+def test_every_dtype_is_in_the_table_of_types() -> None:
+    assert set(DTYPES.values()) == set(
+        re.findall(r"^\| [^|]+ \| `([^`]+)` \| `[^`]+\[pyarrow\]`", README, re.MULTILINE)
+    )
+
+
+def test_every_public_name_word_and_setting_is_spoken_of() -> None:
+    spoken = set(re.findall(r"\w+", README))
+    assert set(appmetrica_frames.__all__) - spoken == {"__version__"}
+    assert set(inspect.signature(Client).parameters) <= spoken
+    assert set(inspect.signature(words.order).parameters) <= spoken
+    assert {name for name in vars(Cache) if not name.startswith("_")} <= spoken
+
+
+def test_the_commands_of_the_first_page_install_the_extras_that_exist() -> None:
+    project = Path(__file__).parents[2].joinpath("pyproject.toml").read_text("utf-8")
+    for extra in re.findall(r"'\.\[(\w+)\]'", README):
+        assert re.search(rf"^{extra} = \[", project, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["APPMETRICA_TOKEN", "APPMETRICA_BASE_URL", "APPMETRICA_CACHE_DIR"])
+def test_every_variable_is_spoken_of(name: str) -> None:
+    assert f"`{name}`" in README

@@ -1,0 +1,53 @@
+"""Error answers: a typed error, with the server's words and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+
+from appmetrica_frames import AuthenticationError, RequestRejectedError
+from appmetrica_frames.logs_api.responses import refusal, words
+
+
+@dataclass(frozen=True)
+class Said:
+    status: int
+    text: str
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ("plain text\nover lines ", "plain text over lines"),
+        ('{"code": 400, "message": "bad field"}', "bad field"),
+        ('{"errors": [{"error_type": "x", "message": "one"}, {"message": "two"}], "message": "one"}', "one; two"),
+        ('{"errors": "odd"}', '{"errors": "odd"}'),
+        ("[1, 2]", "[1, 2]"),
+        ("", ""),
+        ("<!DOCTYPE html><html><title>Log\n in</title>", "(an HTML page, titled 'Log\\n in')"),
+        ("<html>", "(an HTML page)"),
+    ],
+)
+def test_words_come_out_of_json_html_and_text(body: str, expected: str) -> None:
+    assert words(body) == expected
+
+
+def test_long_bodies_are_cut() -> None:
+    assert len(words("x" * 10_000)) < 600
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "error", "hint"),
+    [
+        (401, "", AuthenticationError, "wrong or expired"),
+        (403, "", AuthenticationError, "check application_id"),
+        (302, "", RequestRejectedError, "Check base_url"),
+        (404, "", RequestRejectedError, "application_id and base_url"),
+        (400, "Undefined parameter", RequestRejectedError, "rejected the request .400.*Undefined parameter"),
+        (200, "", RequestRejectedError, "no part of the Logs API"),
+    ],
+)
+def test_the_error_says_what_to_do(status: int, text: str, error: type[Exception], hint: str) -> None:
+    with pytest.raises(error, match=hint):
+        raise refusal(Said(status, text))

@@ -1,0 +1,489 @@
+"""What people see while they wait, in a terminal and in a notebook; and that what they cannot see costs nothing."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+import re
+import sys
+import warnings
+from types import ModuleType, SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from appmetrica_frames import Client, read_appmetrica
+from appmetrica_frames.logs_api.queue import Standing
+from appmetrica_frames.progress import Bars, Lines, Logged, Several, Silent, screen, somebody_looks, watching
+from appmetrica_frames.progress import bars as bars_room
+from appmetrica_frames.progress.tally import spoken_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from appmetrica_frames.emulator import Emulator
+
+MB = 1_000_000
+
+
+class Terminal(io.StringIO):
+    """A stream that says that it is a terminal; what stands in its last line is what is seen."""
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def lines(self) -> list[str]:
+        """The lines as they stand in the end: each return goes over what was there."""
+        return [_overwritten(line) for line in self.getvalue().split("\n")]
+
+
+def _overwritten(line: str) -> str:
+    seen: list[str] = []
+    for piece in line.split("\r"):
+        seen[: len(piece)] = piece
+    return "".join(seen).rstrip()
+
+
+class Broken(Terminal):
+    """A terminal that went away."""
+
+    def write(self, _: str) -> int:
+        raise BrokenPipeError(32, "Broken pipe")
+
+
+class Full(Terminal):
+    """A disk behind a redirection that is full."""
+
+    def flush(self) -> None:
+        raise OSError(28, "No space left on device")
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    stream = Terminal()
+    # Not sys.stderr itself, which pytest puts back between a fixture and its test.
+    monkeypatch.setattr(screen, "sys", SimpleNamespace(stderr=stream, stdout=stream, modules=sys.modules))
+    return stream
+
+
+class Clock:
+    """A clock that only goes when told."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def bars(terminal: Terminal, clock: Clock) -> Bars:
+    return Bars("events", clock=clock)
+
+
+@pytest.fixture
+def notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Make this process look like a Jupyter kernel, with ipywidgets or without."""
+
+    def pretend(*, widgets: bool, shell: str = "ZMQInteractiveShell", base: type = object) -> None:
+        ipython: Any = ModuleType("IPython")
+        running = type(shell, (base,), {})()
+        ipython.get_ipython = lambda: running
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        known: Any = ModuleType("ipywidgets") if widgets else None
+        monkeypatch.setitem(sys.modules, "ipywidgets", known)
+
+    return pretend
+
+
+@pytest.mark.parametrize(
+    ("fraction", "standing", "expected"),
+    [
+        (None, None, "events: waiting 1 min 20 s |"),
+        (0.4, None, "events: waiting 1 min 20 s, 40% prepared |"),
+        (0.4, Standing(0, 0.55), "events: waiting 1 min 20 s, 55% prepared |"),
+        (None, Standing(1, 0.0), "events: waiting 1 min 20 s, 1 job before it |"),
+        (None, Standing(2, 0.0), "events: waiting 1 min 20 s, 2 jobs before it |"),
+    ],
+)
+def test_a_wait_shows_its_length_and_how_far_the_job_is(
+    bars: Bars, terminal: Terminal, fraction: float | None, standing: Standing | None, expected: str
+) -> None:
+    bars.preparing(80.0, fraction, standing)
+    assert terminal.lines[-1].startswith(expected)
+
+
+def test_a_download_shows_its_size_and_its_speed(bars: Bars, terminal: Terminal, clock: Clock) -> None:
+    bars.downloading(0, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 0 B of 4 MB |")
+    clock.now += 0.05
+    bars.downloading(MB // 10, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 0 B of 4 MB |")  # no picture for every chunk
+    clock.now += 0.45
+    bars.downloading(MB, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 1 MB of 4 MB, 2 MB/s |")
+
+
+def test_a_download_of_unknown_size_shows_what_has_come(bars: Bars, terminal: Terminal, clock: Clock) -> None:
+    bars.downloading(0, None)
+    clock.now += 2
+    bars.downloading(3 * MB, None)
+    assert terminal.lines[-1] == "events: downloading 3 MB, 1.5 MB/s"
+
+
+def test_one_line_stays_in_the_end(terminal: Terminal, clock: Clock) -> None:
+    with watching("events", wanted=None, clock=clock) as watcher:
+        watcher.preparing(0.0, None)
+        clock.now += 60
+        watcher.preparing(60.0, 0.5)
+        watcher.downloading(0, 4 * MB)
+        clock.now += 2
+        watcher.downloading(4 * MB, 4 * MB)
+        watcher.preparing(0.0, None)  # of the second part
+        watcher.downloading(0, 2 * MB)
+        clock.now += 1
+        watcher.downloading(2 * MB, 2 * MB)
+        watcher.decoded(1_234_567)
+    assert terminal.lines == [
+        "events: ready in 1 min 3 s, 6 MB downloaded, 2 MB/s, 1,234,567 rows, 412,000 rows/s",
+        "",
+    ]
+
+
+def test_a_body_that_comes_again_begins_from_nothing(bars: Bars, terminal: Terminal, clock: Clock) -> None:
+    bars.downloading(3 * MB, 4 * MB)
+    clock.now += 1
+    bars.downloading(MB, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 1 MB of 4 MB |")
+
+
+def test_a_download_shows_the_speed_of_its_rows_once_they_are_known(
+    bars: Bars, terminal: Terminal, clock: Clock
+) -> None:
+    bars.downloading(0, 4 * MB)
+    clock.now += 2
+    bars.decoded(3)
+    bars.downloading(MB, 4 * MB)
+    assert terminal.lines[-1].startswith("events: downloading 1 MB of 4 MB, 500 kB/s, 2 rows/s |")
+
+
+def test_a_failure_leaves_no_line(terminal: Terminal) -> None:
+    def interrupted(stage: str) -> None:
+        if stage == "while it downloads":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        _whole_export(wanted=True, at=interrupted)
+    assert terminal.lines == ["events: resuming", ""]
+
+
+def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: Bars, terminal: Terminal) -> None:
+    bars.preparing(1.0, None)
+    bars.say("resuming the job that was asked for 5 min ago")
+    bars.preparing(2.0, None)
+    assert terminal.lines[0] == "events: resuming the job that was asked for 5 min ago"
+    assert terminal.lines[-1].startswith("events: waiting 2 s |")
+    bars.downloading(MB, None)
+    bars.say("from the store, built at most 3 d ago")
+    bars.close(done=True)
+    assert terminal.lines[1:] == ["events: from the store, built at most 3 d ago", ""]
+
+
+def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, clock: Clock) -> None:
+    first, second = Bars("events", clock=clock), Bars("crashes", clock=clock)
+    first.preparing(1.0, None)
+    second.say("from the store")
+    assert terminal.lines[0] == "crashes: from the store"
+    assert terminal.lines[-1].startswith("events: waiting 1 s |")
+    first.close()
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stream", "expected"),
+    [
+        (None, Terminal, Bars),
+        (None, io.StringIO, Silent),
+        (False, Terminal, Silent),
+        (True, Terminal, Bars),
+        (True, io.StringIO, Lines),
+        (False, io.StringIO, Silent),
+        (None, lambda: None, Silent),
+    ],
+)
+def test_bars_are_for_a_terminal_and_lines_for_who_asks_elsewhere(
+    monkeypatch: pytest.MonkeyPatch, stream: Callable[[], Any], expected: type, *, wanted: bool | None
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream())
+    with watching("events", wanted=wanted) as watcher:
+        assert type(watcher) is expected
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def lines(told: list[str], clock: Clock) -> Lines:
+    return Lines("events", told.append, clock=clock)
+
+
+def test_lines_say_what_is_new_and_then_ever_more_rarely(lines: Lines, told: list[str], clock: Clock) -> None:
+    for second in range(3601):
+        clock.now = second
+        lines.preparing(second, None, Standing(2 if second < 10 else 1 if second < 20 else 0, second / 3600))
+    seconds = [0, 10, 20, 50, 110, 230, 470, 770, 1070, 1370, 1670, 1970, 2270, 2570, 2870, 3170, 3470]
+    assert len(told) == len(seconds)
+    assert told[:5] == [
+        "events: waiting 0 s, 2 jobs before it",
+        "events: waiting 10 s, 1 job before it",
+        "events: waiting 20 s, 1% prepared",
+        "events: waiting 50 s, 1% prepared",
+        "events: waiting 1 min 50 s, 3% prepared",
+    ]
+
+
+def test_lines_say_what_came(lines: Lines, told: list[str], clock: Clock) -> None:
+    lines.preparing(0.0, None)
+    clock.now += 60
+    for megabyte in range(1, 5):
+        lines.downloading(megabyte * MB, 4 * MB)
+        clock.now += 0.5
+    lines.decoded(70_000)
+    lines.close(done=True)
+    lines.close()
+    assert told == [
+        "events: waiting 0 s",
+        "events: downloading 1 MB of 4 MB",
+        "events: ready in 1 min 2 s, 4 MB downloaded, 2 MB/s, 70,000 rows, 35,000 rows/s",
+    ]
+
+
+def test_lines_of_many_parts_are_few(lines: Lines, told: list[str], clock: Clock) -> None:
+    for _ in range(64):
+        lines.preparing(0.0, None)
+        clock.now += 1
+        lines.downloading(MB, MB)
+        clock.now += 1
+    lines.close(done=True)
+    assert len(told) == 5
+    assert told[-1] == "events: ready in 2 min 8 s, 64 MB downloaded, 1 MB/s"
+
+
+def test_what_is_said_once_is_a_line_and_the_last_word(lines: Lines, told: list[str]) -> None:
+    lines.downloading(MB, None)
+    lines.say("from the store, built at most 3 h ago")
+    lines.close(done=True)
+    assert told == ["events: downloading 1 MB", "events: from the store, built at most 3 h ago"]
+
+
+def test_elsewhere_lines_are_printed_for_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
+    _whole_export(wanted=True)
+    said, lines = capsys.readouterr()
+    assert said == ""
+    assert lines.splitlines()[:3] == ["events: resuming", "events: waiting 0 s", "events: downloading 1 B of 2 B"]
+    assert lines.splitlines()[3].startswith("events: ready in 0 s, 2 B downloaded")
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
+    caplog.set_level(logging.INFO, "appmetrica_frames")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+def test_the_log_gets_the_lines_whatever_is_shown(
+    logged: Callable[[], list[str]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with watching("events", wanted=False) as watcher:
+        assert type(watcher) is Logged
+        watcher.preparing(0.0, None, Standing(1, 0.0))
+    with watching("events", wanted=True) as watcher:
+        assert type(watcher) is Several
+        assert (watcher.looks, watcher.tick) == (True, 30.0)
+        watcher.preparing(80.0, 0.4)
+    assert logged() == ["events: waiting 0 s, 1 job before it", "events: waiting 1 min 20 s, 40% prepared"]
+    assert capsys.readouterr() == ("", "events: waiting 1 min 20 s, 40% prepared\n")
+
+
+def test_the_log_tells_of_a_whole_export_in_few_lines(
+    logged: Callable[[], list[str]], server: Emulator, client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: dict[str, Any] = {"application_id": 1111, "fields": ["token"], "client": client}
+    read_appmetrica("push_tokens", **asked)
+    first = [line for line in logged() if line.startswith("push_tokens: ")]
+    read_appmetrica("push_tokens", **asked)
+    second = [line for line in logged() if line.startswith("push_tokens: ")][len(first) :]
+    missed, waiting, downloading, ready = (line.removeprefix("push_tokens: ") for line in first)
+    assert missed == "not from the store (the store holds no such export)"
+    assert waiting.startswith("waiting 0 s")
+    assert downloading.startswith("downloading ")
+    assert re.fullmatch(r"ready in \d+ s, [\d.]+ kB downloaded(, .*/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", ready)
+    (stored,) = second
+    assert re.fullmatch(r"push_tokens: from the store \(built at most \d+ s ago, within the server's 24 h\)", stored)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_the_queue_is_asked_only_where_somebody_is_told(server: Emulator, client: Client) -> None:
+    read_appmetrica("push_tokens", application_id=1111, fields=["token"], client=client)
+    assert [seen.path for seen in server.exchanges if "active_queries" in seen.path] == []
+
+
+@pytest.mark.parametrize("widgets", [True, False])
+def test_progress_false_is_silent_everywhere(
+    notebook: Callable[..., None], terminal: Terminal, capsys: pytest.CaptureFixture[str], *, widgets: bool
+) -> None:
+    notebook(widgets=widgets)
+    with watching("events", wanted=False) as watcher:
+        assert (watcher.looks, watcher.tick) == (False, math.inf)
+        watcher.preparing(1.0, 0.5, Standing(1, 0.5))
+        watcher.downloading(1, 2)
+        watcher.say("from the store")
+    assert (terminal.getvalue(), capsys.readouterr().out) == ("", "")
+
+
+@pytest.mark.parametrize("stream", [Broken, Full])
+@pytest.mark.parametrize("wanted", [None, True])
+def test_a_stream_that_fails_costs_nothing(
+    monkeypatch: pytest.MonkeyPatch, stream: type[Terminal], *, wanted: bool | None
+) -> None:
+    monkeypatch.setattr(sys, "stderr", stream())
+    _whole_export(wanted=wanted)
+
+
+@pytest.mark.parametrize("wanted", [None, True])
+@pytest.mark.parametrize("when", ["before", "while it waits", "while it downloads"])
+def test_a_closed_stream_costs_nothing(monkeypatch: pytest.MonkeyPatch, when: str, *, wanted: bool | None) -> None:
+    stream = Terminal()
+    monkeypatch.setattr(sys, "stderr", stream)
+    if when == "before":
+        stream.close()
+    _whole_export(wanted=wanted, at=lambda stage: stream.close() if stage == when else None)
+
+
+def test_no_stream_at_all_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", None)
+    _whole_export(wanted=True)
+
+
+def _whole_export(*, wanted: bool | None, at: Callable[[str], Any] = str) -> None:
+    with watching("events", wanted=wanted) as watcher:
+        watcher.say("resuming")
+        watcher.preparing(0.0, None)
+        at("while it waits")
+        watcher.preparing(1.0, 0.5)
+        watcher.downloading(1, 2)
+        at("while it downloads")
+        watcher.downloading(2, 2)
+
+
+def test_a_bar_that_cannot_be_made_costs_nothing_and_is_not_tried_again(
+    bars: Bars, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def missing() -> None:
+        tried.append(1)
+        raise ImportError("IProgress not found. Please update jupyter and ipywidgets.")
+
+    monkeypatch.setattr(bars_room, "_tqdm", missing)
+    bars.preparing(1.0, None)
+    assert (bars.looks, bars.tick) == (False, math.inf)
+    bars.downloading(1, 2)
+    bars.say("from the store")
+    bars.close(done=True)
+    assert (tried, terminal.getvalue()) == ([1], "")
+
+
+def test_an_export_arrives_although_standard_error_is_closed(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = Terminal()
+    stream.close()
+    monkeypatch.setattr(sys, "stderr", stream)
+    client = Client(server.token, base_url=server.base_url, poll=(0.01, 0.05), progress=True)
+    assert read_appmetrica("push_tokens", application_id=1111, fields=["token"], client=client).height > 0
+
+
+def test_in_a_notebook_without_widgets_the_plain_bar_is_used(
+    notebook: Callable[..., None], capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    notebook(widgets=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert somebody_looks()
+        shown = Bars("events", clock=clock)
+        shown.preparing(80.0, 0.4)
+        shown.say("from the store")
+    assert shown.looks
+    said = capsys.readouterr()
+    assert "events: waiting 1 min 20 s, 40% prepared" in said.out
+    assert said.out.endswith("events: from the store\n")
+    assert said.err == ""  # a notebook paints it red
+
+
+def test_in_a_notebook_with_widgets_the_bar_is_one(
+    notebook: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    made: list[Any] = []
+
+    class Widget:
+        def __init__(self, **words: Any) -> None:
+            self.words = words
+            made.append(self)
+
+        def close(self) -> None:
+            self.words["closed"] = True
+
+        @classmethod
+        def write(cls, text: str, file: Any) -> None:
+            file.write(f"{text}\n")
+
+    room: Any = ModuleType("tqdm.notebook")
+    room.tqdm = Widget
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", room)
+    notebook(widgets=True)
+    shown = Bars("events", clock=clock)
+    shown.preparing(80.0, 0.4)
+    shown.downloading(2 * MB, 2 * MB)
+    clock.now += 2
+    shown.close(done=True)
+    waiting, downloading = made
+    assert (waiting.words["desc"], waiting.words["initial"]) == ("events: waiting 1 min 20 s, 40% prepared", 0.4)
+    assert (downloading.words["desc"], downloading.words["total"]) == ("events: downloading 2 MB of 2 MB", 2 * MB)
+    assert [bar.words["closed"] for bar in made] == [True, True]
+    assert capsys.readouterr() == ("events: ready in 2 s, 2 MB downloaded, 1 MB/s\n", "")
+
+
+@pytest.mark.parametrize(
+    ("shell", "base", "expected"),
+    [
+        ("ZMQInteractiveShell", object, True),
+        ("Shell", type("ZMQInteractiveShell", (), {}), True),  # Colab's
+        ("TerminalInteractiveShell", object, False),
+    ],
+)
+def test_a_notebook_is_known_by_its_shell(
+    notebook: Callable[..., None], shell: str, base: type, *, expected: bool
+) -> None:
+    notebook(widgets=False, shell=shell, base=base)
+    assert screen.in_notebook() is expected
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1 kB"),
+        (4_660_000, "4.66 MB"),
+        (999_600_000, "1 GB"),
+        (12_345_678_901, "12.3 GB"),
+        (2e15, "2e+03 TB"),
+    ],
+)
+def test_a_size_is_said_for_people(size: float, expected: str) -> None:
+    assert spoken_size(size) == expected
