@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from .api import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
-    from .cache.manage import Cache, CachedExport, CacheInfo, Removal, Verification
+    from .cache.manage import Cache, CachedExport, CacheInfo, PruneResult, VerifyResult
     from .client import Client
     from .errors import (
         AppMetricaError,
@@ -50,13 +50,13 @@ __all__ = [
     "MissingTokenError",
     "NotCachedError",
     "PreparationTimeoutError",
+    "PruneResult",
     "QuotaExceededError",
-    "Removal",
     "RequestRejectedError",
     "SchemaError",
     "SchemaWarning",
     "ServerError",
-    "Verification",
+    "VerifyResult",
     "__version__",
     "download_appmetrica",
     "expand_json",
@@ -85,12 +85,12 @@ _PUBLIC = {
     "NotCachedError": "errors",
     "PreparationTimeoutError": "errors",
     "QuotaExceededError": "errors",
-    "Removal": "cache.manage",
+    "PruneResult": "cache.manage",
     "RequestRejectedError": "errors",
     "SchemaError": "errors",
     "SchemaWarning": "errors",
     "ServerError": "errors",
-    "Verification": "cache.manage",
+    "VerifyResult": "cache.manage",
     "download_appmetrica": "api",
     "expand_json": "json_columns.expand",
     "fields": "schema.listing",

@@ -22,7 +22,7 @@ GROWTH = (LONGEST / SHORTEST) ** (1 / (PREPARATIONS - 1))
 
 
 @dataclass(frozen=True)
-class Wait:
+class Waited:
     """How one wait went.
 
     Attributes
@@ -40,37 +40,37 @@ class Wait:
     requests: int
 
 
-def fixed(seconds: float) -> Callable[[float], Wait]:
+def fixed(seconds: float) -> Callable[[float], Waited]:
     return lambda preparation: paused(repeat(seconds), preparation)
 
 
-def doubling(preparation: float) -> Wait:
+def doubling(preparation: float) -> Waited:
     """Wait as appmetrica-logs-api does: 20 seconds, twice that, … 1280, and from the beginning."""
     return paused(cycle(20.0 * 2**step for step in range(7)), preparation)
 
 
-def paused(pauses: Iterable[float], preparation: float) -> Wait:
+def paused(pauses: Iterable[float], preparation: float) -> Waited:
     now, requests = 0.0, 1
     for pause in pauses:
         if now >= preparation:
             break
         now, requests = now + pause, requests + 1
-    return Wait(preparation, now - preparation, requests)
+    return Waited(preparation, now - preparation, requests)
 
 
-def ours(preparation: float) -> Wait:
+def ours(preparation: float) -> Waited:
     """Lead the package's own conversation against a server that takes so long."""
-    from appmetrica_frames.logs_api.protocol import Patience, conversation
-    from appmetrica_frames.logs_api.steps import Ask, Pause
+    from appmetrica_frames.logs_api.protocol import RetryPolicy, export_protocol
+    from appmetrica_frames.logs_api.steps import SendRequest, Wait
 
-    flow = conversation(None, Patience(prepare_timeout=2 * LONGEST), began=0.0, random=lambda: 1.0)
+    flow = export_protocol(None, RetryPolicy(prepare_timeout=2 * LONGEST), began=0.0, random=lambda: 1.0)
     now, requests, reply = 0.0, 0, None
     while (step := _next(flow, reply)) is not None:
-        if isinstance(step, Pause):
+        if isinstance(step, Wait):
             now += step.seconds
-        requests += isinstance(step, Ask)
+        requests += isinstance(step, SendRequest)
         reply = _reply(step, now, is_ready=now >= preparation)
-    return Wait(preparation, now - preparation, requests)
+    return Waited(preparation, now - preparation, requests)
 
 
 def _next(flow: Any, reply: Reply) -> Step | None:
@@ -82,14 +82,14 @@ def _next(flow: Any, reply: Reply) -> Step | None:
 
 
 def _reply(step: Step, now: float, *, is_ready: bool) -> Reply:
-    from appmetrica_frames.logs_api.steps import Answer, Ask, Receive, Received
+    from appmetrica_frames.logs_api.steps import BodyRead, ReadBody, Response, SendRequest
 
-    if isinstance(step, Ask):
-        return Answer(200 if is_ready else 202, {}, "", sent_at=now, at=now)
-    return Received(now) if isinstance(step, Receive) else None
+    if isinstance(step, SendRequest):
+        return Response(200 if is_ready else 202, {}, "", sent_at=now, at=now)
+    return BodyRead(now) if isinstance(step, ReadBody) else None
 
 
-POLICIES: dict[str, Callable[[float], Wait]] = {
+POLICIES: dict[str, Callable[[float], Waited]] = {
     "every 10 s": fixed(10.0),
     "20, 40, 80 … 1280 s": doubling,
     "every 120 s": fixed(120.0),
@@ -97,13 +97,13 @@ POLICIES: dict[str, Callable[[float], Wait]] = {
 }
 
 
-def waits() -> dict[str, list[Wait]]:
+def waits() -> dict[str, list[Waited]]:
     """Return how each policy does over preparation times from 5 seconds to an hour, evenly spaced by their ratio."""
     times = [SHORTEST * GROWTH**step for step in range(PREPARATIONS)]
     return {name: [policy(time) for time in times] for name, policy in POLICIES.items()}
 
 
-def compared(waited: dict[str, list[Wait]]) -> list[dict[str, Any]]:
+def compared(waited: dict[str, list[Waited]]) -> list[dict[str, Any]]:
     """Return mean and worst overshoot and the mean number of requests, by range of preparation times and policy."""
     return [
         {"from_seconds": low, "to_seconds": high, "policy": name, **summary(within(of_policy, low, high))}
@@ -112,11 +112,11 @@ def compared(waited: dict[str, list[Wait]]) -> list[dict[str, Any]]:
     ]
 
 
-def within(waited: list[Wait], low: float, high: float) -> list[Wait]:
+def within(waited: list[Waited], low: float, high: float) -> list[Waited]:
     return [wait for wait in waited if low <= wait.preparation < high]
 
 
-def summary(waited: list[Wait]) -> dict[str, float]:
+def summary(waited: list[Waited]) -> dict[str, float]:
     return {
         "mean_overshoot_seconds": round(mean(wait.overshoot for wait in waited), 1),
         "worst_overshoot_seconds": round(max(wait.overshoot for wait in waited), 1),

@@ -74,7 +74,7 @@ class CacheInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removal:
+class PruneResult:
     """What is removed, or would be.
 
     Attributes
@@ -96,7 +96,7 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
+class VerifyResult:
     """Which stored exports are, bit for bit, what was stored.
 
     Attributes
@@ -187,7 +187,7 @@ class Cache:
             size=sum(export.size for export in found),
         )
 
-    def verify(self) -> Verification:
+    def verify(self) -> VerifyResult:
         """Read every stored file and compare it with its checksum. Nothing is removed; `prune` does that.
 
         Returns
@@ -212,11 +212,11 @@ class Cache:
                 sound.append(_shown(stored))
             elif stored:
                 damaged.append(stored.path)
-        return Verification(sound=tuple(sound), damaged=tuple(damaged))
+        return VerifyResult(sound=tuple(sound), damaged=tuple(damaged))
 
     def prune(
         self, *, max_bytes: int | None = None, older_than: Duration | None = None, dry_run: bool = False
-    ) -> Removal:
+    ) -> PruneResult:
         """Remove what nobody needs: leftovers and damaged exports always, old or rarely used exports if asked.
 
         Parameters
@@ -259,7 +259,7 @@ class Cache:
             going += pruning.too_many(_without(known, going), max_bytes=limit, now=now)
         return self._removed(going, list(pruning.leftovers(self._store, now)), dry_run=dry_run, now=now)
 
-    def remove(self, *, key: str | None = None, resource: str | None = None, dry_run: bool = False) -> Removal:
+    def remove(self, *, key: str | None = None, resource: str | None = None, dry_run: bool = False) -> PruneResult:
         """Remove exports: all, those of a resource, or the one of a key.
 
         Parameters
@@ -299,14 +299,14 @@ class Cache:
 
     def _removed(
         self, going: list[Stored], leftovers: list[Path], *, dry_run: bool, now: float | None = None
-    ) -> Removal:
+    ) -> PruneResult:
         size = sum(map(_size, leftovers))
         if not dry_run:
             going = [stored for stored in going if pruning.remove_export(self._store, stored, now=now)]
             if now is not None:
                 pruning.remove_leftovers(self._store, leftovers, now)
         size += sum(stored.entry.size for stored in going)
-        return Removal(exports=tuple(map(_shown, going)), leftovers=tuple(leftovers), size=size, dry_run=dry_run)
+        return PruneResult(exports=tuple(map(_shown, going)), leftovers=tuple(leftovers), size=size, dry_run=dry_run)
 
 
 def _without(known: list[Stored], going: list[Stored]) -> list[Stored]:

@@ -16,7 +16,7 @@ PENDING = "pending.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class PendingJob:
     """A job that the server has accepted.
 
     Attributes
@@ -31,17 +31,17 @@ class Mark:
     parts: int = 1
 
 
-def leave(folder: Path, mark: Mark) -> None:
+def leave(folder: Path, mark: PendingJob) -> None:
     """Leave a mark in the folder of an export, in place of an older one."""
     with suppress(OSError):  # without the mark, an interrupted wait begins anew
         write_whole(folder / PENDING, json.dumps(asdict(mark)).encode())
 
 
-def found(folder: Path) -> Mark | None:
+def found(folder: Path) -> PendingJob | None:
     """Return the mark, if there is one that can be read."""
     try:
         told = json.loads((folder / PENDING).read_bytes())
-        return Mark(float(told["requested_at"]), int(told["parts"]))
+        return PendingJob(float(told["requested_at"]), int(told["parts"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from appmetrica_frames.errors import InvalidRequestError
-from appmetrica_frames.util.durations import DAY, Duration, seconds, spoken
+from appmetrica_frames.util.durations import DAY, Duration, format_duration, seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class CachePolicy:
     """What a call accepts: the freshness words, and the instant (UNIX seconds) at which they were said."""
 
     asked_at: float = 0.0
@@ -32,7 +32,7 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Freshness:
     """Whether a stored file may be returned, and why."""
 
     fresh: bool
@@ -45,7 +45,7 @@ def wish(
     refresh: bool = False,
     offline: bool = False,
     stale_if_error: Duration | None = None,
-) -> Wish:
+) -> CachePolicy:
     """Check the freshness words against each other; the wish is yet to be dated."""
     if refresh and offline:
         raise InvalidRequestError("refresh=True asks the server and offline=True forbids it: drop one of the two.")
@@ -59,7 +59,7 @@ def wish(
         )
     if offline and stale_if_error is not None:
         raise InvalidRequestError("offline=True accepts a file of any age: drop stale_if_error.")
-    return Wish(
+    return CachePolicy(
         max_age=None if max_age is None else seconds(max_age, name="max_age"),
         refresh=refresh,
         offline=offline,
@@ -67,39 +67,39 @@ def wish(
     )
 
 
-def judge(built_not_before: float | None, wish: Wish, now: float) -> Verdict:
+def check_freshness(built_not_before: float | None, wish: CachePolicy, now: float) -> Freshness:
     """Decide over a stored file, or none (``None``), for a wish.
 
     The age is taken at the instant of the call, as the server takes it at the instant of the request: whoever waited
     for another process to fetch the file is served by what that process brought.
     """
     if built_not_before is None:
-        return Verdict(fresh=False, reason="the store holds no such export")
+        return Freshness(fresh=False, reason="the store holds no such export")
     if wish.offline:
-        return Verdict(fresh=True, reason="offline accepts any age")
+        return Freshness(fresh=True, reason="offline accepts any age")
     if built_not_before > now:
-        return Verdict(fresh=False, reason="stored in the future: the clock went backwards")
+        return Freshness(fresh=False, reason="stored in the future: the clock went backwards")
     age = max(0.0, wish.asked_at - built_not_before)
     if wish.refresh:
         return _refreshed(built_not_before >= wish.asked_at)
     return _aged(age, wish.max_age)
 
 
-def judge_after_error(built_not_before: float | None, wish: Wish, now: float) -> Verdict:
+def check_stale_if_error(built_not_before: float | None, wish: CachePolicy, now: float) -> Freshness:
     """Decide over a stored file once the server could not be had: it may have been stale for ``stale_if_error``."""
     if built_not_before is None or wish.stale_if_error is None:
-        return Verdict(fresh=False, reason="there is no file to fall back on")
+        return Freshness(fresh=False, reason="there is no file to fall back on")
     if built_not_before > now:
-        return Verdict(fresh=False, reason="stored in the future: the clock went backwards")
+        return Freshness(fresh=False, reason="stored in the future: the clock went backwards")
     lifetime = 0.0 if wish.refresh else DAY if wish.max_age is None else wish.max_age
     stale = max(0.0, wish.asked_at - built_not_before - lifetime)
-    limit = f"stale_if_error of {spoken(wish.stale_if_error)}"
+    limit = f"stale_if_error of {format_duration(wish.stale_if_error)}"
     if stale <= wish.stale_if_error:
-        return Verdict(fresh=True, reason=f"stale for at most {spoken(stale)}, within {limit}")
-    return Verdict(fresh=False, reason=f"stale for up to {spoken(stale)}, beyond {limit}")
+        return Freshness(fresh=True, reason=f"stale for at most {format_duration(stale)}, within {limit}")
+    return Freshness(fresh=False, reason=f"stale for up to {format_duration(stale)}, beyond {limit}")
 
 
-def earliest_build(wish: Wish, *, requested_at: float, waited: bool) -> float:
+def build_time_lower_bound(wish: CachePolicy, *, requested_at: float, waited: bool) -> float:
     """Return the earliest instant at which the server can have built the file that it gave.
 
     Parameters
@@ -114,15 +114,15 @@ def earliest_build(wish: Wish, *, requested_at: float, waited: bool) -> float:
     return requested_at - (DAY if wish.max_age is None else wish.max_age)
 
 
-def _refreshed(since_the_call: bool) -> Verdict:  # noqa: FBT001 - the one thing it is about
+def _refreshed(since_the_call: bool) -> Freshness:  # noqa: FBT001 - the one thing it is about
     if since_the_call:
-        return Verdict(fresh=True, reason="built since this call began")
-    return Verdict(fresh=False, reason="refresh accepts nothing built before the call")
+        return Freshness(fresh=True, reason="built since this call began")
+    return Freshness(fresh=False, reason="refresh accepts nothing built before the call")
 
 
-def _aged(age: float, max_age: float | None) -> Verdict:
+def _aged(age: float, max_age: float | None) -> Freshness:
     allowed = DAY if max_age is None else max_age
-    limit = "the server's 24 h" if max_age is None else f"max_age of {spoken(max_age)}"
+    limit = "the server's 24 h" if max_age is None else f"max_age of {format_duration(max_age)}"
     if age <= allowed:
-        return Verdict(fresh=True, reason=f"built at most {spoken(age)} ago, within {limit}")
-    return Verdict(fresh=False, reason=f"built up to {spoken(age)} ago, beyond {limit}")
+        return Freshness(fresh=True, reason=f"built at most {format_duration(age)} ago, within {limit}")
+    return Freshness(fresh=False, reason=f"built up to {format_duration(age)} ago, beyond {limit}")

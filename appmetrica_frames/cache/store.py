@@ -121,9 +121,9 @@ class Store:
             lock.release()
 
     @contextmanager
-    def draft(self, resource: str, key: str) -> Iterator[Draft]:
+    def draft(self, resource: str, key: str) -> Iterator[PendingWrite]:
         """Give a file to write to; it is gone afterwards unless it was published."""
-        draft = Draft(self.made(self.folder(resource, key)))
+        draft = PendingWrite(self.made(self.folder(resource, key)))
         try:
             yield draft
         finally:
@@ -152,7 +152,7 @@ class Store:
             )
 
 
-class Draft:
+class PendingWrite:
     """A Parquet file in the making, beside the place where it will stand."""
 
     def __init__(self, folder: Path) -> None:

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 import typer
 
-from appmetrica_frames.cache.manage import Cache, CachedExport, Removal
-from appmetrica_frames.progress.tally import spoken_size
-from appmetrica_frames.util.durations import spoken
+from appmetrica_frames.cache.manage import Cache, CachedExport, PruneResult
+from appmetrica_frames.progress.stats import format_bytes
+from appmetrica_frames.util.durations import format_duration
 
 from . import completion
 from .options import Directory
@@ -48,7 +48,7 @@ def info(*, cache_dir: Directory = None, as_json: AsJson = False) -> None:
         print_json(found)
         return
     typer.echo(f"directory  {found.directory}")
-    typer.echo(f"exports    {found.exports:,}\nrows       {found.rows:,}\nsize       {spoken_size(found.size)}")
+    typer.echo(f"exports    {found.exports:,}\nrows       {found.rows:,}\nsize       {format_bytes(found.size)}")
 
 
 def verify(*, cache_dir: Directory = None, as_json: AsJson = False) -> None:
@@ -109,7 +109,7 @@ def remove(
     _show(Cache(cache_dir).remove(key=key, resource=resource, dry_run=dry_run), as_json=as_json)
 
 
-def _show(removal: Removal, *, as_json: bool) -> None:
+def _show(removal: PruneResult, *, as_json: bool) -> None:
     if as_json:
         print_json(removal)
         return
@@ -117,7 +117,7 @@ def _show(removal: Removal, *, as_json: bool) -> None:
         typer.echo(path)
     gone, freed = ("would go", "would be free") if removal.dry_run else ("removed", "freed")
     what = f"{_counted(removal.exports, 'export')} and {_counted(removal.leftovers, 'leftover')}"
-    say(f"{what} {gone}, {spoken_size(removal.size)} {freed}")
+    say(f"{what} {gone}, {format_bytes(removal.size)} {freed}")
 
 
 def _row(export: CachedExport, now: float) -> dict[str, object]:
@@ -126,8 +126,8 @@ def _row(export: CachedExport, now: float) -> dict[str, object]:
         "application": export.request.get("application_id"),
         "dates": _dates(export.request),
         "rows": f"{export.rows:,}",
-        "size": spoken_size(export.size),
-        "age": spoken(max(0.0, now - export.built_not_before.timestamp())),
+        "size": format_bytes(export.size),
+        "age": format_duration(max(0.0, now - export.built_not_before.timestamp())),
         "key": export.key,
     }
 

@@ -12,7 +12,7 @@ from appmetrica_frames.schema import catalog
 from appmetrica_frames.schema.types import Column, arrow_type
 
 from . import parquet
-from .pipeline import Stages
+from .pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from appmetrica_frames.cache.store import Draft
+    from appmetrica_frames.cache.store import PendingWrite
     from appmetrica_frames.logs_api.steps import Part
-    from appmetrica_frames.logs_api.transport import Body
-    from appmetrica_frames.progress import Watcher
+    from appmetrica_frames.logs_api.transport import ResponseBody
+    from appmetrica_frames.progress import ProgressReporter
     from appmetrica_frames.request.export import ExportRequest
 
 PIECES_AHEAD = 8
 READERS = {"csv": read_csv, "json": read_json}
 
 
-class Reception:
+class ParquetIngest:
     """Receives the bodies of one export until all are whole and fit their columns.
 
     Attributes
@@ -39,12 +39,14 @@ class Reception:
         Columns that did not fit their type, each with what is said of it.
     """
 
-    def __init__(self, request: ExportRequest, draft: Draft, *, strict: bool, watcher: Watcher) -> None:
+    def __init__(
+        self, request: ExportRequest, draft: PendingWrite, *, strict: bool, reporter: ProgressReporter
+    ) -> None:
         self.as_text: dict[str, str] = {}
         self._request = request
         self._draft = draft
         self._strict = strict
-        self._watcher = watcher
+        self._reporter = reporter
         self._rows: dict[Part, int] = {}
 
     @property
@@ -52,7 +54,7 @@ class Reception:
         """The number of rows that were written."""
         return sum(self._rows.values())
 
-    def receive(self, body: Body, part: Part) -> bool:
+    def receive(self, body: ResponseBody, part: Part) -> bool:
         """Write a body; return False if the export has to come again, with a column more as text."""
         if part.number == 0:
             self._rows.clear()
@@ -69,19 +71,19 @@ class Reception:
             self._join(part.count)
         return True
 
-    def _written(self, body: Body, columns: list[Column], path: Path) -> int:
+    def _written(self, body: ResponseBody, columns: list[Column], path: Path) -> int:
         # Network and gunzip, parsing, and Parquet each keep a core busy, at a distance that bounds what is held.
-        with Stages(abort=body.abort) as stages:
-            pieces = stages.ahead(content(body), depth=PIECES_AHEAD, name="download")
+        with Pipeline(abort=body.abort) as pipeline:
+            pieces = pipeline.ahead(content(body), depth=PIECES_AHEAD, name="download")
             batches = self._counted(READERS[self._request.wire_format](pieces, columns))
-            groups = stages.ahead(parquet.row_groups(batches), depth=1, name="gather")
+            groups = pipeline.ahead(parquet.row_groups(batches), depth=1, name="gather")
             return parquet.write(path, schema(columns), groups, about=self._request.described())
 
     def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = self.rows  # of the parts before
         for batch in batches:
             rows += batch.num_rows
-            self._watcher.decoded(rows)
+            self._reporter.decoded(rows)
             yield batch
 
     def _join(self, count: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from appmetrica_frames.cache.policy import Wish
+    from appmetrica_frames.cache.policy import CachePolicy
     from appmetrica_frames.client import Client
     from appmetrica_frames.request.export import ExportRequest
 
@@ -22,7 +22,7 @@ class Order:
     """
 
     request: ExportRequest
-    wish: Wish
+    wish: CachePolicy
     client: Client
     strict: bool = False
     lend: bool = False

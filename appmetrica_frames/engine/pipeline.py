@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 
 
-class Stages:
+class Pipeline:
     """The threads of one pipeline; none of them outlives the ``with`` block.
 
     Parameters
@@ -24,7 +24,7 @@ class Stages:
 
     def __init__(self, abort: Callable[[], None]) -> None:
         self._abort = abort
-        self._belts: list[_Belt[object]] = []
+        self._belts: list[BoundedQueue[object]] = []
         self._threads: list[Thread] = []
 
     def __enter__(self) -> Self:
@@ -43,9 +43,9 @@ class Stages:
 
         What the source raises comes out here, unchanged.
         """
-        belt: _Belt[Item] = _Belt(depth)
+        belt: BoundedQueue[Item] = BoundedQueue(depth)
         self._belts.append(belt)  # type: ignore[arg-type]
-        thread = Thread(target=belt.carry, args=(source,), name=f"appmetrica-frames-{name}", daemon=True)
+        thread = Thread(target=belt.feed, args=(source,), name=f"appmetrica-frames-{name}", daemon=True)
         self._threads.append(thread)
         thread.start()
         return iter(belt)
@@ -55,7 +55,7 @@ class _StoppedError(Exception):
     """Nobody takes any more."""
 
 
-class _Belt(Generic[Item]):
+class BoundedQueue(Generic[Item]):
     """A bounded queue between two threads that either end can stop."""
 
     def __init__(self, depth: int) -> None:
@@ -66,7 +66,7 @@ class _Belt(Generic[Item]):
         self._stopped = False
         self._error: BaseException | None = None
 
-    def carry(self, source: Iterable[Item]) -> None:
+    def feed(self, source: Iterable[Item]) -> None:
         """Put everything of a source on the belt; the thread's whole life."""
         try:
             for item in source:

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.cache.eviction import evict
-from appmetrica_frames.cache.policy import judge, judge_after_error
+from appmetrica_frames.cache.policy import check_freshness, check_stale_if_error
 from appmetrica_frames.cache.store import Store, drop, is_sound, parquet_path, use
 from appmetrica_frames.errors import (
     AppMetricaError,
@@ -24,19 +24,19 @@ from appmetrica_frames.errors import (
     SchemaWarning,
     ServerError,
 )
-from appmetrica_frames.progress import watching
+from appmetrica_frames.progress import report_progress
 from appmetrica_frames.util.clock import SystemClock
-from appmetrica_frames.util.durations import spoken
+from appmetrica_frames.util.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from appmetrica_frames.cache.entry import Entry
-    from appmetrica_frames.cache.policy import Verdict, Wish
-    from appmetrica_frames.progress import Watcher
+    from appmetrica_frames.cache.policy import CachePolicy, Freshness
+    from appmetrica_frames.progress import ProgressReporter
     from appmetrica_frames.util.clock import Clock
 
-    from .fetch import Filling
+    from .fetch import ExportFetcher
     from .order import Order
 
 log = logging.getLogger("appmetrica_frames")
@@ -68,8 +68,8 @@ def lent(order: Order, *, clock: Clock | None = None) -> Export:
 
 
 def _obtain(order: Order, scope: ExitStack, clock: Clock, *, store: bool) -> Export:
-    with watching(order.request.title, wanted=order.client.progress) as watcher:
-        visit = _Visit(order.at(clock.now()), scope, clock, watcher)
+    with report_progress(order.request.title, wanted=order.client.progress) as reporter:
+        visit = _Visit(order.at(clock.now()), scope, clock, reporter)
         export = visit.stored_or_fetched() if store else visit.past_the_store()
     _speak_of_text(export, strict=order.strict)
     return export
@@ -78,11 +78,11 @@ def _obtain(order: Order, scope: ExitStack, clock: Clock, *, store: bool) -> Exp
 class _Visit:
     """One call on its way to its export."""
 
-    def __init__(self, order: Order, scope: ExitStack, clock: Clock, watcher: Watcher) -> None:
+    def __init__(self, order: Order, scope: ExitStack, clock: Clock, reporter: ProgressReporter) -> None:
         self._order = order
         self._scope = scope
         self._clock = clock
-        self._watcher = watcher
+        self._reporter = reporter
         self._store = Store(order.client.directory())
         self._unusable: set[str] = set()
         self._missed = ""
@@ -93,7 +93,9 @@ class _Visit:
     def past_the_store(self) -> Export:
         return self._temporary(self._filling())
 
-    def _look_up(self, judged: Callable[[float | None, Wish, float], Verdict] = judge) -> Export | None:
+    def _look_up(
+        self, judged: Callable[[float | None, CachePolicy, float], Freshness] = check_freshness
+    ) -> Export | None:
         """Return the youngest stored file that the wish accepts and that is, bit for bit, what was stored."""
         order, now = self._order, self._clock.now()
         reason = judged(None, order.wish, now).reason
@@ -107,7 +109,9 @@ class _Visit:
             use(folder, entry, lend=order.lend)  # before it is looked at: nobody may evict it from now on
             if is_sound(folder, entry):
                 log.info("%s: from the store (%s)", order.request.title, reason)
-                self._watcher.say(f"from the store, built at most {spoken(max(0.0, now - entry.built_not_before))} ago")
+                self._reporter.say(
+                    f"from the store, built at most {format_duration(max(0.0, now - entry.built_not_before))} ago"
+                )
                 return Export(parquet_path(folder, entry), entry, order.request.fields)
             drop(folder, entry)
             self._unusable.add(entry.generation)
@@ -130,7 +134,7 @@ class _Visit:
         except (DownloadError, ServerError, QuotaExceededError) as error:
             return self._stale(error)
 
-    def _kept_if_possible(self, filling: Filling) -> Export:
+    def _kept_if_possible(self, filling: ExportFetcher) -> Export:
         try:
             return self._claimed(filling)
         except AppMetricaError:
@@ -145,7 +149,7 @@ class _Visit:
             )
             return export
 
-    def _claimed(self, filling: Filling) -> Export:
+    def _claimed(self, filling: ExportFetcher) -> Export:
         key = self._order.request.key(self._order.client.origin())
         with self._store.claim(key, waiting=self._say_that_another_fetches):
             export = self._look_up() or self._export(*filling.into(self._store))
@@ -156,7 +160,7 @@ class _Visit:
     def _say_that_another_fetches(self) -> None:
         said = "another process is fetching the same export; waiting for it"
         log.info("%s: %s", self._order.request.title, said)
-        self._watcher.say(said)
+        self._reporter.say(said)
 
     def _make_room(self, export: Export) -> None:
         limit = self._order.client.max_bytes
@@ -165,22 +169,22 @@ class _Visit:
                 evict(self._store, max_bytes=limit, now=self._clock.now(), keep=export.path.parent)
 
     def _stale(self, error: AppMetricaError) -> Export:
-        export = self._look_up(judge_after_error)
+        export = self._look_up(check_stale_if_error)
         if export is None:
             raise error
-        age = spoken(max(0.0, self._clock.now() - export.entry.built_not_before))
+        age = format_duration(max(0.0, self._clock.now() - export.entry.built_not_before))
         warnings.warn(f"{error} A stored file is returned instead, built up to {age} ago.", CacheWarning, stacklevel=2)
         return export
 
-    def _temporary(self, filling: Filling) -> Export:
+    def _temporary(self, filling: ExportFetcher) -> Export:
         directory = self._scope.enter_context(TemporaryDirectory(prefix="appmetrica_frames-"))
         return self._export(*filling.into(Store(Path(directory))))
 
-    def _filling(self) -> Filling:
+    def _filling(self) -> ExportFetcher:
         # Not at the top: a read that the store answers needs neither an HTTP client nor Arrow.
-        from .fetch import Filling
+        from .fetch import ExportFetcher
 
-        return Filling(self._order, clock=self._clock, watcher=self._watcher)
+        return ExportFetcher(self._order, clock=self._clock, reporter=self._reporter)
 
     def _export(self, path: Path, entry: Entry) -> Export:
         return Export(path, entry, self._order.request.fields)

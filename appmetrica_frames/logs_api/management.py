@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from appmetrica_frames.errors import AppMetricaError, DecodeError, DownloadError, NotCachedError
-from appmetrica_frames.progress import Silent
+from appmetrica_frames.progress import NullReporter
 from appmetrica_frames.util.clock import SystemClock
 
-from .protocol import Patience
-from .queue import PATH, Standing, standing
+from .protocol import RetryPolicy
+from .queue import PATH, QueuePosition, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.client import Client
 
     from .steps import Part
-    from .transport import Body, Link
+    from .transport import Connection, ResponseBody
 
 LONGEST_ANSWER = 16 << 20
 
@@ -49,30 +49,30 @@ class Question:
 
 def asked(question: Question, client: Client) -> Any:
     """Ask one question over a connection of its own, with the client's patience."""
-    from .transport import Link
+    from .transport import Connection
 
-    link = Link(client.origin(), client.token(), network_timeout=client.network_timeout, clock=SystemClock())
+    link = Connection(client.origin(), client.token(), network_timeout=client.network_timeout, clock=SystemClock())
     with link:
         return answer(question, link, patience(client))
 
 
-def patience(client: Client) -> Patience:
+def patience(client: Client) -> RetryPolicy:
     """Return how patient a client is."""
-    return Patience(client.prepare_timeout, client.poll, client.retries)
+    return RetryPolicy(client.prepare_timeout, client.poll, client.retries)
 
 
-def answer(question: Question, link: Link, patient: Patience) -> Any:
+def answer(question: Question, link: Connection, patient: RetryPolicy) -> Any:
     """Return the JSON that a question is answered with."""
     from .transport import fetch
 
     documents: list[Any] = []
 
-    def receive(body: Body, part: Part) -> bool:
+    def receive(body: ResponseBody, part: Part) -> bool:
         del part
         documents.append(_document(body, question))
         return True
 
-    fetch(question, None, receive, link=link, patience=patient, clock=SystemClock(), watcher=Silent())
+    fetch(question, None, receive, link=link, patience=patient, clock=SystemClock(), reporter=NullReporter())
     return documents[-1]
 
 
@@ -97,21 +97,21 @@ def time_zone(client: Client, application_id: int, *, offline: bool = False) -> 
     return _ZONES[known]
 
 
-def available(link: Link) -> bool:
+def available(link: Connection) -> bool:
     """Tell whether AppMetrica says that its Logs API works; if it cannot be asked, assume so."""
     question = Question("/management/v1/logsapi/status")
     try:
-        told = answer(question, link, Patience(prepare_timeout=0, retries=0))
+        told = answer(question, link, RetryPolicy(prepare_timeout=0, retries=0))
     except AppMetricaError:  # a hint that cannot be had must not cost an export
         return True
     return not (isinstance(told, dict) and told.get("logs_api_availability_status") == "disabled")
 
 
-def place_in_queue(link: Link, application_id: int, query: Iterable[tuple[str, str]]) -> Standing | None:
+def get_queue_position(link: Connection, application_id: int, query: Iterable[tuple[str, str]]) -> QueuePosition | None:
     """Return how far a job is, without touching the address of its export; None where that cannot be known."""
     question = Question(PATH, (("application_id", str(application_id)),))
     try:
-        return standing(answer(question, link, Patience(prepare_timeout=0, retries=0)), query)
+        return standing(answer(question, link, RetryPolicy(prepare_timeout=0, retries=0)), query)
     except AppMetricaError:
         return None
 
@@ -133,7 +133,7 @@ def _part_of(document: Any, name: str, question: Question) -> Any:
     return document[name]
 
 
-def _document(body: Body, question: Question) -> Any:
+def _document(body: ResponseBody, question: Question) -> Any:
     from appmetrica_frames.decode.body import content
 
     text = b""

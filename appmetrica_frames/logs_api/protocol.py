@@ -17,10 +17,23 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
 from appmetrica_frames.errors import AppMetricaError, PreparationTimeoutError, RequestRejectedError
-from appmetrica_frames.util.durations import spoken
+from appmetrica_frames.util.durations import format_duration
 
-from .responses import is_quota, is_server_fault, refusal
-from .steps import WHOLE, Answer, Ask, Delivery, Fault, Part, Pause, ReadAgain, Receive, Received, Reply, Step
+from .responses import error_from_response, is_quota, is_server_fault
+from .steps import (
+    WHOLE,
+    BodyRead,
+    FetchResult,
+    Part,
+    ReadBody,
+    Reply,
+    Response,
+    RestartDownload,
+    SendRequest,
+    Step,
+    TransportFailed,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -32,7 +45,7 @@ QUEUE_ROOM = 3  # jobs that the server queues for one application
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long to wait, how often to ask, how often to try; all durations in seconds."""
 
     prepare_timeout: float = 3600.0
@@ -45,11 +58,11 @@ class _TooFewPartsError(Exception):
 
 
 @dataclass(slots=True)
-class _Course:
+class ProtocolState:
     """What has happened so far in one conversation."""
 
     cache_control: str | None
-    patience: Patience
+    patience: RetryPolicy
     began: float
     random: Callable[[], float]
     part: Part = WHOLE
@@ -67,7 +80,7 @@ class _Course:
         self.waited = False
         self.queued.clear()
 
-    def accept(self, answer: Answer) -> None:
+    def accept(self, answer: Response) -> None:
         # The header goes with the first request that the server accepts and never again: repeated, it would send the
         # job to the end of the queue. A request that failed or met a quota queued nothing, so there it stays.
         if self.accepted_at is None:
@@ -75,34 +88,34 @@ class _Course:
             self.waited = answer.status == ACCEPTED
         self.header = None
 
-    def receive(self, received: Received) -> None:
+    def receive(self, received: BodyRead) -> None:
         self.began = received.at
         self.failures = self.refusals = 0
 
-    def poll(self, answer: Answer) -> Pause:
+    def poll(self, answer: Response) -> Wait:
         self.accept(answer)
         self.failures = self.refusals = 0
         shortest, longest = self.patience.poll
         waited = answer.at - self.began
         pause = self._affordable(min(longest, max(shortest, waited / 10)), waited, self._timeout(waited))
-        reason = f"preparing, waited {spoken(waited)}"
-        return Pause(pause, reason, waited, fraction(answer.text), self.accepted_at, self.part)
+        reason = f"preparing, waited {format_duration(waited)}"
+        return Wait(pause, reason, waited, fraction(answer.text), self.accepted_at, self.part)
 
-    def hold(self, answer: Answer) -> Pause:
+    def hold(self, answer: Response) -> Wait:
         self.refusals += 1
         waited = answer.at - self.began
-        quota = refusal(answer)
+        quota = error_from_response(answer)
         told = retry_after(answer.headers, answer.sent_at)
         if told is not None and told > self.patience.prepare_timeout - waited:
             raise quota
         pause = self._backoff(self.refusals + 1) if told is None else told
-        return Pause(self._affordable(pause, waited, quota), f"HTTP {answer.status}: {quota}", waited)
+        return Wait(self._affordable(pause, waited, quota), f"HTTP {answer.status}: {quota}", waited)
 
-    def retry(self, error: AppMetricaError, at: float) -> Pause:
+    def retry(self, error: AppMetricaError, at: float) -> Wait:
         self.failures += 1
         if self.failures > self.patience.retries:
             raise error
-        return Pause(self._backoff(self.failures), f"try {self.failures}: {error}", at - self.began)
+        return Wait(self._backoff(self.failures), f"try {self.failures}: {error}", at - self.began)
 
     def _backoff(self, tries: int) -> float:
         return float(min(LONGEST_BACKOFF, 2.0 ** (tries - 1)) * (0.5 + self.random() / 2))
@@ -115,23 +128,23 @@ class _Course:
 
     def _timeout(self, waited: float) -> PreparationTimeoutError:
         return PreparationTimeoutError(
-            f"The server did not prepare the file within {spoken(waited)}. It goes on preparing: make the same call "
-            "again later, and it resumes this job (with refresh=True it would begin a new one). "
+            f"The server did not prepare the file within {format_duration(waited)}. It goes on preparing: make the "
+            "same call again later, and it resumes this job (with refresh=True it would begin a new one). "
             "Client(prepare_timeout=...) waits longer."
         )
 
 
-Conversation: TypeAlias = "Generator[Step, Reply, Delivery]"
+ExportProtocol: TypeAlias = "Generator[Step, Reply, FetchResult]"
 
 
-def conversation(
+def export_protocol(
     cache_control: str | None,
-    patience: Patience,
+    patience: RetryPolicy,
     *,
     began: float,
     random: Callable[[], float],
     resumed_parts: int | None = None,
-) -> Conversation:
+) -> ExportProtocol:
     """Lead one export from the first request to the received file, in as many parts as the server wants.
 
     Parameters
@@ -151,12 +164,12 @@ def conversation(
     AppMetricaError
         The typed error of what ended the conversation.
     """
-    course = _Course(cache_control, patience, began, random)
+    state = ProtocolState(cache_control, patience, began, random)
     count = resumed_parts or 1
     while True:
-        course.begin(accepted=count == resumed_parts)
+        state.begin(accepted=count == resumed_parts)
         try:
-            while not (yield from _all_parts(course, count)):
+            while not (yield from _all_parts(state, count)):
                 pass
         except _TooFewPartsError as wanted:
             count *= 2
@@ -167,67 +180,67 @@ def conversation(
                 ) from wanted
         else:
             break
-    assert course.accepted_at is not None  # noqa: S101 - a file was received
-    return Delivery(course.accepted_at, course.waited, count)
+    assert state.accepted_at is not None  # noqa: S101 - a file was received
+    return FetchResult(state.accepted_at, state.waited, count)
 
 
-def _all_parts(course: _Course, count: int) -> Generator[Step, Reply, bool]:
+def _all_parts(state: ProtocolState, count: int) -> Generator[Step, Reply, bool]:
     """Receive part after part; return False if the reader needs them all again."""
     for number in range(count):
-        reply = yield from _one_part(course, Part(number, count))
-        if isinstance(reply, ReadAgain):
+        reply = yield from _one_part(state, Part(number, count))
+        if isinstance(reply, RestartDownload):
             return False
     return True
 
 
-def _one_part(course: _Course, part: Part) -> Generator[Step, Reply, Reply]:
-    course.part = part
+def _one_part(state: ProtocolState, part: Part) -> Generator[Step, Reply, Reply]:
+    state.part = part
     while True:
-        reply = yield Ask(course.header, part)
-        if isinstance(reply, Answer) and reply.status == OK:
-            course.accept(reply)
-            reply = yield Receive(part)
-        if isinstance(reply, Received):
-            course.receive(reply)
+        reply = yield SendRequest(state.header, part)
+        if isinstance(reply, Response) and reply.status == OK:
+            state.accept(reply)
+            reply = yield ReadBody(part)
+        if isinstance(reply, BodyRead):
+            state.receive(reply)
             return reply
-        if isinstance(reply, ReadAgain):
+        if isinstance(reply, RestartDownload):
             return reply
-        pause = _next_pause(course, reply)
-        if isinstance(reply, Answer) and reply.status == ACCEPTED:
-            yield from _queue_ahead(course, part)
+        pause = _next_pause(state, reply)
+        if isinstance(reply, Response) and reply.status == ACCEPTED:
+            yield from _queue_ahead(state, part)
         yield pause
 
 
-def _queue_ahead(course: _Course, part: Part) -> Generator[Step, Reply, None]:
+def _queue_ahead(state: ProtocolState, part: Part) -> Generator[Step, Reply, None]:
     """Have the server queue the next parts behind the one that is waited for, as many as it has room for."""
-    course.queued.add(part)
+    state.queued.add(part)
     for number in range(part.number + 1, min(part.number + QUEUE_ROOM, part.count)):
         ahead = Part(number, part.count)
-        if ahead in course.queued:
+        if ahead in state.queued:
             continue
-        reply = yield Ask(None, ahead)
-        if not isinstance(reply, Answer) or is_quota(reply.status):
+        reply = yield SendRequest(None, ahead)
+        if not isinstance(reply, Response) or is_quota(reply.status):
             return
         _refuse_too_few(reply)
-        course.queued.add(ahead)  # whatever else was answered is met again when it is this part's turn
+        state.queued.add(ahead)  # whatever else was answered is met again when it is this part's turn
 
 
-def _next_pause(course: _Course, reply: Reply) -> Pause:
-    if isinstance(reply, Fault):
-        return course.retry(reply.error, reply.at)
-    if not isinstance(reply, Answer):
+def _next_pause(state: ProtocolState, reply: Reply) -> Wait:
+    if isinstance(reply, TransportFailed):
+        return state.retry(reply.error, reply.at)
+    if not isinstance(reply, Response):
         raise TypeError(f"{reply!r} answers no step of the conversation")
     _refuse_too_few(reply)
     if reply.status == ACCEPTED:
-        return course.poll(reply)
+        return state.poll(reply)
     if is_quota(reply.status):
-        return course.hold(reply)
+        return state.hold(reply)
     if is_server_fault(reply.status):
-        return course.retry(refusal(reply), reply.at)
-    raise refusal(reply)
+        return state.retry(error_from_response(reply), reply.at)
+    raise error_from_response(reply)
 
 
-def _refuse_too_few(answer: Answer) -> None:
+def _refuse_too_few(answer: Response) -> None:
     if answer.status == BAD_REQUEST and "more parts" in answer.text.lower():
         raise _TooFewPartsError
 

@@ -13,7 +13,7 @@ PATH = "/logs/v1/export/get_active_queries"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class QueuePosition:
     """How far a job is.
 
     Attributes
@@ -28,7 +28,7 @@ class Standing:
     fraction: float
 
 
-def standing(listed: Any, query: Iterable[tuple[str, str]]) -> Standing | None:
+def standing(listed: Any, query: Iterable[tuple[str, str]]) -> QueuePosition | None:
     """Find the job with this query string in the answer of ``get_active_queries``, in whatever order its pairs stand.
 
     Returns None where the answer has another shape than the documented one, or the job is not listed.
@@ -39,6 +39,6 @@ def standing(listed: Any, query: Iterable[tuple[str, str]]) -> Standing | None:
         places = [place for place, job in enumerate(queue) if sorted(parse_qsl(job["query"])) == wanted]
         if not places:
             return None
-        return Standing(places[0], min(1.0, max(0.0, float(queue[places[0]]["total_progress"]))))
+        return QueuePosition(places[0], min(1.0, max(0.0, float(queue[places[0]]["total_progress"]))))
     except (KeyError, TypeError, ValueError):
         return None

@@ -38,7 +38,7 @@ def is_server_fault(status: int) -> bool:
     return HTTPStatus.INTERNAL_SERVER_ERROR <= status < 600  # noqa: PLR2004 - the end of 5xx
 
 
-def refusal(answer: Refused) -> AppMetricaError:
+def error_from_response(answer: Refused) -> AppMetricaError:
     """Return the error that an answer amounts to."""
     status, said = answer.status, words(answer.text)
     quoted = f" The server says: {said}" if said else ""

@@ -23,15 +23,15 @@ WHOLE = Part()
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Send the request for a part, with this ``Cache-Control`` if any; reply with an `Answer` or a `Fault`."""
+class SendRequest:
+    """Send the request for a part, with this ``Cache-Control`` if any; reply with a `Response` or `TransportFailed`."""
 
     cache_control: str | None
     part: Part = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Wait:
     """Let so many seconds pass. No reply.
 
     Attributes
@@ -57,8 +57,8 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
-class Receive:
-    """Read the body of the 200 just answered, to its end; reply with `Received`, `ReadAgain` or a `Fault`.
+class ReadBody:
+    """Read the body of the 200 just answered, to its end; reply `BodyRead`, `RestartDownload` or `TransportFailed`.
 
     Part 0 begins the export anew: whatever was received before it is void.
     """
@@ -66,11 +66,11 @@ class Receive:
     part: Part = WHOLE
 
 
-Step: TypeAlias = Ask | Pause | Receive
+Step: TypeAlias = SendRequest | Wait | ReadBody
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A status line with its headers (names in lower case), and the text of a body that is not the file.
 
     Attributes
@@ -89,7 +89,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class TransportFailed:
     """The request or the body did not come through."""
 
     error: DownloadError
@@ -97,22 +97,22 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class BodyRead:
     """The body was received, whole and sound."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
-class ReadAgain:
+class RestartDownload:
     """The body came whole, but its reader needs the export from its beginning; the server still has the files."""
 
 
-Reply: TypeAlias = Answer | Fault | Received | ReadAgain | None
+Reply: TypeAlias = Response | TransportFailed | BodyRead | RestartDownload | None
 
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
+class FetchResult:
     """How the file came.
 
     Attributes

@@ -14,19 +14,19 @@ import httpx
 from appmetrica_frames.errors import DownloadError
 from appmetrica_frames.util.config import is_loopback
 
-from .protocol import Patience, conversation
-from .steps import Answer, Ask, Delivery, Fault, Part, Pause, ReadAgain, Receive, Received
+from .protocol import RetryPolicy, export_protocol
+from .steps import BodyRead, FetchResult, Part, ReadBody, Response, RestartDownload, SendRequest, TransportFailed, Wait
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Iterable, Iterator
 
-    from appmetrica_frames.progress import Watcher
+    from appmetrica_frames.progress import ProgressReporter
     from appmetrica_frames.util.clock import Clock
     from appmetrica_frames.util.config import Secret
 
-    from .protocol import Conversation
-    from .queue import Standing
+    from .protocol import ExportProtocol
+    from .queue import QueuePosition
     from .steps import Reply
 
 log = logging.getLogger("appmetrica_frames")
@@ -53,7 +53,7 @@ class Call(Protocol):
 class Receiver(Protocol):
     """Who takes the bodies of 200s."""
 
-    def __call__(self, body: Body, part: Part) -> bool:
+    def __call__(self, body: ResponseBody, part: Part) -> bool:
         """Take a body; return False if the export has to come again from part 0.
 
         Raises
@@ -66,11 +66,11 @@ class Receiver(Protocol):
 class Paused(Protocol):
     """Who is told of each pause, and may know better how far the job is."""
 
-    def __call__(self, pause: Pause) -> Standing | None:
+    def __call__(self, pause: Wait) -> QueuePosition | None:
         """Return how far the job is, where that can be known."""
 
 
-class Body:
+class ResponseBody:
     """The raw bytes of a 200, as they come off the wire.
 
     Attributes
@@ -79,7 +79,7 @@ class Body:
         Whether HTTP itself tells a whole body from a cut one (Content-Length or chunks).
     """
 
-    def __init__(self, response: httpx.Response, chunks: Iterable[bytes], watcher: Watcher) -> None:
+    def __init__(self, response: httpx.Response, chunks: Iterable[bytes], reporter: ProgressReporter) -> None:
         headers = response.headers
         length = headers.get("content-length", "")
         self.framed = bool(length) or headers.get("transfer-encoding", "").lower() == "chunked"
@@ -87,7 +87,7 @@ class Body:
         self.encoding = headers.get("content-encoding", "identity").strip().lower()
         self._response = response
         self._chunks = chunks
-        self._watcher = watcher
+        self._reporter = reporter
 
     def abort(self) -> None:
         """Wake a thread that waits for the next bytes: they are not wanted any more."""
@@ -102,11 +102,11 @@ class Body:
         with _as_download_error("while the file was downloading"):
             for chunk in self._chunks:
                 size += len(chunk)
-                self._watcher.downloading(size, self.total)
+                self._reporter.downloading(size, self.total)
                 yield chunk
 
 
-class Link:
+class Connection:
     """A connection to one origin that carries the token there and nowhere else."""
 
     def __init__(self, origin: str, token: Secret, *, network_timeout: float, clock: Clock) -> None:
@@ -169,24 +169,24 @@ def fetch(
     cache_control: str | None,
     receive: Receiver,
     *,
-    link: Link,
-    patience: Patience,
+    link: Connection,
+    patience: RetryPolicy,
     clock: Clock,
-    watcher: Watcher,
+    reporter: ProgressReporter,
     paused: Paused | None = None,
     resumed_parts: int | None = None,
-) -> Delivery:
+) -> FetchResult:
     """Lead the conversation over a link, from the first request to the last byte received."""
-    steps = conversation(
+    steps = export_protocol(
         cache_control, patience, began=clock.monotonic(), random=random.random, resumed_parts=resumed_parts
     )
-    driver = _Driver(call, receive, link, clock, watcher=watcher, paused=paused)
+    driver = _Driver(call, receive, link, clock, reporter=reporter, paused=paused)
     reply: Reply = None
     try:
         while True:
             reply = driver.take(steps, reply)
     except StopIteration as done:
-        delivery: Delivery = done.value
+        delivery: FetchResult = done.value
         return delivery
     finally:
         driver.hang_up()
@@ -196,26 +196,33 @@ class _Driver:
     """Takes the flow's steps: the one place where they have an effect."""
 
     def __init__(
-        self, call: Call, receive: Receiver, link: Link, clock: Clock, *, watcher: Watcher, paused: Paused | None
+        self,
+        call: Call,
+        receive: Receiver,
+        link: Connection,
+        clock: Clock,
+        *,
+        reporter: ProgressReporter,
+        paused: Paused | None,
     ) -> None:
         self._call = call
         self._receive = receive
         self._link = link
         self._clock = clock
-        self._watcher = watcher
+        self._reporter = reporter
         self._paused = paused
         self._response: httpx.Response | None = None
 
-    def take(self, steps: Conversation, reply: Reply) -> Reply:
+    def take(self, steps: ExportProtocol, reply: Reply) -> Reply:
         step = steps.send(reply)
-        if isinstance(step, Pause):
+        if isinstance(step, Wait):
             self._pause(step)
             return None
         try:
-            return self._ask(step) if isinstance(step, Ask) else self._take_body(step)
+            return self._ask(step) if isinstance(step, SendRequest) else self._take_body(step)
         except DownloadError as error:
             self.hang_up()
-            return Fault(error, self._clock.monotonic())
+            return TransportFailed(error, self._clock.monotonic())
 
     def hang_up(self) -> None:
         """Close the answer that is open, if any."""
@@ -223,7 +230,7 @@ class _Driver:
             self._response.close()
             self._response = None
 
-    def _ask(self, step: Ask) -> Answer:
+    def _ask(self, step: SendRequest) -> Response:
         self.hang_up()
         sent_at = self._clock.now()
         with _as_download_error("before it answered"):
@@ -231,17 +238,17 @@ class _Driver:
             text = "" if response.status_code == httpx.codes.OK else self._link.text(response)
         log.debug("%s %s: HTTP %s", self._call.title, step.part, response.status_code)
         headers = {name.lower(): value for name, value in response.headers.items()}
-        return Answer(response.status_code, headers, text, sent_at, self._clock.monotonic())
+        return Response(response.status_code, headers, text, sent_at, self._clock.monotonic())
 
-    def _take_body(self, step: Receive) -> Received | ReadAgain:
+    def _take_body(self, step: ReadBody) -> BodyRead | RestartDownload:
         if self._response is None:
             raise TypeError("there is no answer whose body could be received")
-        body = Body(self._response, self._link.paced(self._response.iter_raw()), self._watcher)
+        body = ResponseBody(self._response, self._link.paced(self._response.iter_raw()), self._reporter)
         done = self._receive(body, step.part)
         self.hang_up()
-        return Received(self._clock.monotonic()) if done else ReadAgain()
+        return BodyRead(self._clock.monotonic()) if done else RestartDownload()
 
-    def _pause(self, pause: Pause) -> None:
+    def _pause(self, pause: Wait) -> None:
         self.hang_up()
         # The progress of a job that the server has accepted is logged by whoever watches, more rarely.
         level = logging.INFO if pause.accepted_at is None else logging.DEBUG
@@ -249,10 +256,10 @@ class _Driver:
         standing = self._paused(pause) if self._paused else None
         left, waited = pause.seconds, pause.waited
         while left > 0:
-            self._watcher.preparing(waited, pause.fraction, standing)
-            tick = min(self._watcher.tick, left)
-            self._clock.sleep(tick)
-            left, waited = left - tick, waited + tick
+            self._reporter.preparing(waited, pause.fraction, standing)
+            interval = min(self._reporter.interval, left)
+            self._clock.sleep(interval)
+            left, waited = left - interval, waited + interval
 
 
 @cache

@@ -8,30 +8,30 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
-from .bars import Bars
-from .lines import Lines, Logged
-from .screen import Screen, somebody_looks
+from .bars import ProgressBar
+from .lines import LogLines, ProgressLines
+from .stream import SafeStream, has_audience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from appmetrica_frames.logs_api.queue import Standing
+    from appmetrica_frames.logs_api.queue import QueuePosition
 
 log = logging.getLogger("appmetrica_frames")
 
 
-class Watcher(Protocol):
+class ProgressReporter(Protocol):
     """Whom the package tells how far it is."""
 
     @property
-    def looks(self) -> bool:
+    def is_visible(self) -> bool:
         """Whether anybody looks."""
 
     @property
-    def tick(self) -> float:
+    def interval(self) -> float:
         """Seconds after which it wants to be told again that a wait goes on."""
 
-    def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
+    def preparing(self, waited: float, fraction: float | None, standing: QueuePosition | None = None) -> None:
         """Show that the server prepares the file; `waited` in seconds, `fraction` from 0 to 1.
 
         Where the server's queue could be asked, `standing` knows better than `fraction`.
@@ -47,13 +47,13 @@ class Watcher(Protocol):
         """Show a text once."""
 
 
-class Silent:
+class NullReporter:
     """Tells nobody."""
 
-    looks = False
-    tick = math.inf
+    is_visible = False
+    interval = math.inf
 
-    def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
+    def preparing(self, waited: float, fraction: float | None, standing: QueuePosition | None = None) -> None:
         pass
 
     def downloading(self, size: int, total: int | None) -> None:
@@ -66,51 +66,53 @@ class Silent:
         pass
 
 
-class Several:
+class CompositeReporter:
     """Tells several at once."""
 
-    def __init__(self, watchers: Sequence[Watcher]) -> None:
-        self._watchers = watchers
+    def __init__(self, reporters: Sequence[ProgressReporter]) -> None:
+        self._reporters = reporters
 
     @property
-    def looks(self) -> bool:
-        return any(watcher.looks for watcher in self._watchers)
+    def is_visible(self) -> bool:
+        return any(reporter.is_visible for reporter in self._reporters)
 
     @property
-    def tick(self) -> float:
-        return min(watcher.tick for watcher in self._watchers)
+    def interval(self) -> float:
+        return min(reporter.interval for reporter in self._reporters)
 
-    def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
-        for watcher in self._watchers:
-            watcher.preparing(waited, fraction, standing)
+    def preparing(self, waited: float, fraction: float | None, standing: QueuePosition | None = None) -> None:
+        for reporter in self._reporters:
+            reporter.preparing(waited, fraction, standing)
 
     def downloading(self, size: int, total: int | None) -> None:
-        for watcher in self._watchers:
-            watcher.downloading(size, total)
+        for reporter in self._reporters:
+            reporter.downloading(size, total)
 
     def decoded(self, rows: int) -> None:
-        for watcher in self._watchers:
-            watcher.decoded(rows)
+        for reporter in self._reporters:
+            reporter.decoded(rows)
 
     def say(self, text: str) -> None:
-        for watcher in self._watchers:
-            watcher.say(text)
+        for reporter in self._reporters:
+            reporter.say(text)
 
 
 @contextmanager
-def watching(title: str, *, wanted: bool | None, clock: Callable[[], float] = time.monotonic) -> Iterator[Watcher]:
+def report_progress(
+    title: str, *, wanted: bool | None, clock: Callable[[], float] = time.monotonic
+) -> Iterator[ProgressReporter]:
     """Give a watcher as the user wants it; by default bars where somebody can see them. The log is told in any case."""
-    shown: list[Bars | Lines] = []
+    shown: list[ProgressBar | ProgressLines] = []
     if log.isEnabledFor(logging.INFO):
-        shown.append(Logged(title, log.info, clock=clock))
-    if wanted is not False and somebody_looks():
-        shown.append(Bars(title, clock=clock))
+        shown.append(LogLines(title, log.info, clock=clock))
+    if wanted is not False and has_audience():
+        shown.append(ProgressBar(title, clock=clock))
     elif wanted:
-        shown.append(Lines(title, Screen().tell, clock=clock))
+        shown.append(ProgressLines(title, SafeStream().tell, clock=clock))
     try:
-        yield shown[0] if len(shown) == 1 else Several(shown) if shown else Silent()
-        for watcher in shown:
-            watcher.close(done=True)
+        yield shown[0] if len(shown) == 1 else CompositeReporter(shown) if shown else NullReporter()
+        for reporter in shown:
+            reporter.close(done=True)
     finally:
-        for watcher in shown:
-            watcher.close()
+        for reporter in shown:
+            reporter.close()

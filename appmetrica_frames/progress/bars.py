@@ -9,13 +9,13 @@ from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .screen import Screen, in_notebook
-from .tally import Tally, known_fraction, spoken_wait
+from .stats import TransferStats, format_wait, known_fraction
+from .stream import SafeStream, in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appmetrica_frames.logs_api.queue import Standing
+    from appmetrica_frames.logs_api.queue import QueuePosition
 
 log = logging.getLogger("appmetrica_frames")
 
@@ -27,62 +27,62 @@ def _harmless(show: Callable[..., None]) -> Callable[..., None]:
     """Let what cannot be shown cost no export: after the first failure, nothing is shown any more."""
 
     @wraps(show)
-    def shown(bars: Bars, *args: Any, **kwargs: Any) -> None:
-        if not bars.looks:
+    def shown(bars: ProgressBar, *args: Any, **kwargs: Any) -> None:
+        if not bars.is_visible:
             return
         try:
             show(bars, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - a stream, a terminal or a notebook may fail in any way
-            bars.looks, bars.tick = False, math.inf
+            bars.is_visible, bars.interval = False, math.inf
             log.debug("progress cannot be shown: %r", error)
 
     return shown
 
 
-class Bars:
+class ProgressBar:
     """One line that shows the stage, waiting or downloading, and a line at the end that stays."""
 
     def __init__(self, title: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.looks = True
-        self.tick = 1.0
+        self.is_visible = True
+        self.interval = 1.0
         self._title = title
         self._clock = clock
-        self._tally = Tally(clock=clock)
+        self._stats = TransferStats(clock=clock)
         self._bar: Any = None
         self._drawn = -math.inf
 
     @_harmless
-    def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
-        if self._tally.enter("waiting"):
+    def preparing(self, waited: float, fraction: float | None, standing: QueuePosition | None = None) -> None:
+        if self._stats.enter("waiting"):
             self._clear()
-        said = spoken_wait(waited, fraction, standing)
+        said = format_wait(waited, fraction, standing)
         self._draw(said, known_fraction(fraction, standing) or 0.0, total=1.0)
 
     @_harmless
     def downloading(self, size: int, total: int | None) -> None:
-        if self._tally.enter("downloading", size):
+        if self._stats.enter("downloading", size):
             self._clear()
         now = self._clock()
         if now - self._drawn < REDRAWN and size != total:
             return
         self._drawn = now
-        self._draw(self._tally.downloaded(total), size, total=total)
+        self._draw(self._stats.downloaded(total), size, total=total)
 
     @_harmless
     def decoded(self, rows: int) -> None:
-        self._tally.rows = rows
+        self._stats.rows = rows
 
     @_harmless
     def say(self, text: str) -> None:
         self._clear()
-        self._tally.forget()  # whatever was received, this text is the last word on it
+        self._stats.forget()  # whatever was received, this text is the last word on it
         self._write(text)
 
     @_harmless
     def close(self, *, done: bool = False) -> None:
         """Take the bar away; if the export is there, say so."""
         self._clear()
-        result = self._tally.result()
+        result = self._stats.result()
         if done and result:
             self._write(result)
 
@@ -92,13 +92,13 @@ class Bars:
         if bar is not None:
             bar.total = None  # closed before it is full, a notebook's bar would turn red and stay
             bar.close()
-            Screen().clear()
+            SafeStream().clear()
 
     def _draw(self, text: str, n: float, *, total: float | None) -> None:
         said = f"{self._title}: {text}"
         if self._bar is None:
             shape = "{desc}" if total is None else "{desc} |{bar}|"
-            screen = Screen()
+            screen = SafeStream()
             width = {"ncols": screen.width - ROOM} if screen.width else {}
             self._bar = _tqdm()(desc=said, initial=n, total=total, bar_format=shape, leave=False, file=screen, **width)
             return
@@ -107,7 +107,7 @@ class Bars:
         self._bar.refresh()
 
     def _write(self, text: str) -> None:
-        _tqdm().write(f"{self._title}: {text}", file=Screen())
+        _tqdm().write(f"{self._title}: {text}", file=SafeStream())
 
 
 def _tqdm() -> Any:

@@ -6,50 +6,50 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from .tally import Tally, spoken_wait
+from .stats import TransferStats, format_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appmetrica_frames.logs_api.queue import Standing
+    from appmetrica_frames.logs_api.queue import QueuePosition
 
 REPEATED = (30.0, 300.0)  # seconds between two lines that say nothing new: at first, and at most
 
 
-class Lines:
+class ProgressLines:
     """A plain line for what is new, and ever more rarely for what goes on: for CI, cron and files."""
 
     def __init__(self, title: str, tell: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic) -> None:
-        self.looks = True
-        self.tick = REPEATED[0]
+        self.is_visible = True
+        self.interval = REPEATED[0]
         self._title = title
         self._tell = tell
         self._clock = clock
-        self._tally = Tally(clock=clock)
+        self._stats = TransferStats(clock=clock)
         self._told: set[tuple[str, int]] = set()
         self._pause = REPEATED[0]
         self._due = -math.inf
 
-    def preparing(self, waited: float, fraction: float | None, standing: Standing | None = None) -> None:
-        self._tally.enter("waiting")
+    def preparing(self, waited: float, fraction: float | None, standing: QueuePosition | None = None) -> None:
+        self._stats.enter("waiting")
         if self._is_due("waiting", standing.ahead if standing else 0):
-            self._write(spoken_wait(waited, fraction, standing))
+            self._write(format_wait(waited, fraction, standing))
 
     def downloading(self, size: int, total: int | None) -> None:
-        self._tally.enter("downloading", size)
+        self._stats.enter("downloading", size)
         if self._is_due("downloading"):
-            self._write(self._tally.downloaded(total))
+            self._write(self._stats.downloaded(total))
 
     def decoded(self, rows: int) -> None:
-        self._tally.rows = rows
+        self._stats.rows = rows
 
     def say(self, text: str) -> None:
-        self._tally.forget()
+        self._stats.forget()
         self._write(text)
 
     def close(self, *, done: bool = False) -> None:
         """If the export is there, say so."""
-        result = self._tally.result()
+        result = self._stats.result()
         if done and result:
             self._write(result)
 
@@ -67,8 +67,8 @@ class Lines:
         self._tell(f"{self._title}: {text}")
 
 
-class Logged(Lines):
+class LogLines(ProgressLines):
     """Lines in the log, where a text that is said once already stands, with its reason."""
 
     def say(self, text: str) -> None:  # noqa: ARG002 - it is said elsewhere
-        self._tally.forget()
+        self._stats.forget()

@@ -25,7 +25,7 @@ def seconds(value: Duration, *, name: str, zero: bool = True) -> float:
     return float(length)
 
 
-def spoken(length: float) -> str:
+def format_duration(length: float) -> str:
     """Say a length of time in its two largest units, as in ``3 h 5 min``."""
     whole = round(length)
     units = (("d", whole // 86_400), ("h", whole // 3600 % 24), ("min", whole // 60 % 60), ("s", whole % 60))

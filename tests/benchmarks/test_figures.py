@@ -59,8 +59,8 @@ def test_faster_is_measured_by_the_other_way(rival: float, reached: bool) -> Non
 
 @pytest.mark.parametrize(("wall", "reached"), [(3.6, True), (3.9, False), (2.7, None)])
 def test_the_floor_is_the_processor_time_of_the_stages_over_the_cores(wall: float, reached: bool | None) -> None:  # noqa: FBT001
-    stages = (measured(stage, MILLION, cpu=2.0) for stage in ("gunzip", "parse", "encode"))
-    one = only_value(judged(*stages, measured("download", MILLION, wall=wall)), "against the floor")
+    pipeline = (measured(stage, MILLION, cpu=2.0) for stage in ("gunzip", "parse", "encode"))
+    one = only_value(judged(*pipeline, measured("download", MILLION, wall=wall)), "against the floor")
     assert (one["value"], one["reached"]) == (wall / 3, reached)
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from appmetrica_frames import InvalidRequestError
-from appmetrica_frames.cache.policy import Wish, earliest_build, judge, wish
+from appmetrica_frames.cache.policy import CachePolicy, build_time_lower_bound, check_freshness, wish
 
 NOW = 1_000_000.0
 HOUR, DAY = 3600.0, 86_400.0
@@ -19,8 +19,10 @@ SINCE_CALL = "built since this call began"
 REFRESH = "refresh accepts nothing built before the call"
 
 
-def asked(at: float = NOW, *, max_age: float | None = None, refresh: bool = False, offline: bool = False) -> Wish:
-    return Wish(at, max_age, refresh, offline)
+def asked(
+    at: float = NOW, *, max_age: float | None = None, refresh: bool = False, offline: bool = False
+) -> CachePolicy:
+    return CachePolicy(at, max_age, refresh, offline)
 
 
 # built_not_before, wish, now, fresh, reason
@@ -81,8 +83,8 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("built", "wished", "now", "fresh", "reason"), TABLE)
-def test_decision(built: float | None, wished: Wish, now: float, fresh: bool, reason: str) -> None:  # noqa: FBT001
-    verdict = judge(built, wished, now)
+def test_decision(built: float | None, wished: CachePolicy, now: float, fresh: bool, reason: str) -> None:  # noqa: FBT001
+    verdict = check_freshness(built, wished, now)
     assert (verdict.fresh, verdict.reason) == (fresh, reason)
 
 
@@ -102,16 +104,16 @@ def test_table_is_large_enough() -> None:
         (asked(), False, NOW - DAY),
     ],
 )
-def test_build_is_dated_by_the_earliest_instant_that_fits(wished: Wish, waited: bool, expected: float) -> None:  # noqa: FBT001
-    assert earliest_build(wished, requested_at=NOW, waited=waited) == expected
+def test_build_is_dated_by_the_earliest_instant_that_fits(wished: CachePolicy, waited: bool, expected: float) -> None:  # noqa: FBT001
+    assert build_time_lower_bound(wished, requested_at=NOW, waited=waited) == expected
 
 
 @pytest.mark.parametrize("max_age", [0, 1, 60, DAY, 7 * DAY])
 def test_two_caches_of_n_seconds_never_add_up_to_two_n(max_age: float) -> None:
     """A file that the server had lying for N seconds is stale here the moment after it came."""
-    built = earliest_build(asked(max_age=max_age), requested_at=NOW, waited=False)
-    assert judge(built, asked(NOW, max_age=max_age), NOW).fresh
-    assert not judge(built, asked(NOW + 1, max_age=max_age), NOW + 1).fresh
+    built = build_time_lower_bound(asked(max_age=max_age), requested_at=NOW, waited=False)
+    assert check_freshness(built, asked(NOW, max_age=max_age), NOW).fresh
+    assert not check_freshness(built, asked(NOW + 1, max_age=max_age), NOW + 1).fresh
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appmetrica_frames import Cache, CachedExport, Client, download_appmetrica
-from appmetrica_frames.progress.tally import spoken_size
+from appmetrica_frames.progress.stats import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def test_ls_is_a_table_for_people(command: Command, stored: list[CachedExport]) 
     assert "  2024-07-28 .. 2024-07-29 11:59:59  " in events
     for line, export in ((tokens, stored[0]), (events, stored[1])):
         assert f"  {export.rows:,}  " in line
-        assert f"  {spoken_size(export.size)}  " in line
+        assert f"  {format_bytes(export.size)}  " in line
         assert line.endswith(f"  {export.key}")
 
 
@@ -63,7 +63,7 @@ def test_info_says_where_and_how_much(command: Command, stored: list[CachedExpor
     told = dict(line.split(maxsplit=1) for line in lines(command("cache", "info").stdout))
     assert told["directory"] == str(Cache().directory)
     assert told["exports"] == "2"
-    assert told["size"] == spoken_size(sum(export.size for export in stored))
+    assert told["size"] == format_bytes(sum(export.size for export in stored))
 
 
 def test_an_empty_store_is_no_error(command: Command, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_remove_removes_what_is_named(command: Command, stored: list[CachedExpor
     assert len(Cache().ls()) == 2
     ran = command("cache", "remove", "--key", events.key)
     assert lines(ran.stdout) == [str(events.path)]
-    assert f"1 export and 0 leftovers removed, {spoken_size(events.size)} freed" in ran.stderr
+    assert f"1 export and 0 leftovers removed, {format_bytes(events.size)} freed" in ran.stderr
     assert command("cache", "remove", "--resource", "events").stdout == ""
     assert lines(command("cache", "remove", "--all").stdout) == [str(tokens.path)]
     assert Cache().ls() == []

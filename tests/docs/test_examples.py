@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PACKAGE = Path(af.__file__).parent
-RETURNED = {af.CachedExport, af.CacheInfo, af.Removal, af.Verification}  # what calls give, not what people call
+RETURNED = {af.CachedExport, af.CacheInfo, af.PruneResult, af.VerifyResult}  # what calls give, not what people call
 
 
 def docstrings() -> Iterator[tuple[str, str]]:

@@ -202,11 +202,11 @@ def test_every_dtype_is_in_the_table_of_types() -> None:
 
 
 def test_every_public_name_word_and_setting_is_spoken_of() -> None:
-    spoken = set(re.findall(r"\w+", README))
-    assert set(appmetrica_frames.__all__) - spoken == {"__version__"}
-    assert set(inspect.signature(Client).parameters) <= spoken
-    assert set(inspect.signature(words.order).parameters) <= spoken
-    assert {name for name in vars(Cache) if not name.startswith("_")} <= spoken
+    mentioned = set(re.findall(r"\w+", README))
+    assert set(appmetrica_frames.__all__) - mentioned == {"__version__"}
+    assert set(inspect.signature(Client).parameters) <= mentioned
+    assert set(inspect.signature(words.order).parameters) <= mentioned
+    assert {name for name in vars(Cache) if not name.startswith("_")} <= mentioned
 
 
 def test_the_commands_of_the_first_page_install_the_extras_that_exist() -> None:

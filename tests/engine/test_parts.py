@@ -9,8 +9,18 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, MovableClock
-from appmetrica_frames.logs_api.protocol import Patience, conversation
-from appmetrica_frames.logs_api.steps import Answer, Ask, Delivery, Fault, Part, Pause, ReadAgain, Receive, Received
+from appmetrica_frames.logs_api.protocol import RetryPolicy, export_protocol
+from appmetrica_frames.logs_api.steps import (
+    BodyRead,
+    FetchResult,
+    Part,
+    ReadBody,
+    Response,
+    RestartDownload,
+    SendRequest,
+    TransportFailed,
+    Wait,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,27 +47,29 @@ class Parted:
         self.preparation = preparation
         self.now = 0.0
         self.ready: dict[Part, float] = {}
-        self.asked: list[Ask] = []
+        self.asked: list[SendRequest] = []
         self.received: list[Part] = []
         self.faults: dict[int, Reply] = {}
         self.longest_queue = 0
-        self.flow = conversation(cache_control, Patience(), began=0.0, random=lambda: 0.0, resumed_parts=resumed_parts)
+        self.flow = export_protocol(
+            cache_control, RetryPolicy(), began=0.0, random=lambda: 0.0, resumed_parts=resumed_parts
+        )
 
-    def play(self) -> Delivery:
+    def play(self) -> FetchResult:
         reply: Reply = None
         while True:
             try:
                 step = self.flow.send(reply)
             except StopIteration as done:
-                delivery: Delivery = done.value
+                delivery: FetchResult = done.value
                 return delivery
             reply = self._reply(step)
 
     def _reply(self, step: Step) -> Reply:
-        if isinstance(step, Pause):
+        if isinstance(step, Wait):
             self.now += step.seconds
             return None
-        if isinstance(step, Receive):
+        if isinstance(step, ReadBody):
             return self._receive(step.part)
         self.asked.append(step)
         return self._answer(step.part)
@@ -68,7 +80,7 @@ class Parted:
         if part.number == 0:
             self.received.clear()
         self.received.append(part)
-        return Received(self.now)
+        return BodyRead(self.now)
 
     def _answer(self, part: Part) -> Reply:
         if part.count < self.wanted:
@@ -81,8 +93,8 @@ class Parted:
             self.longest_queue = max(self.longest_queue, len(queue) + 1)
         return self._said(200 if self.ready[part] <= self.now else 202)
 
-    def _said(self, status: int, text: str = "") -> Answer:
-        return Answer(status, {}, text, sent_at=1000.0 + self.now, at=self.now)
+    def _said(self, status: int, text: str = "") -> Response:
+        return Response(status, {}, text, sent_at=1000.0 + self.now, at=self.now)
 
 
 @pytest.mark.parametrize("wanted", [1, 2, 4, 8, 16, 32, 64])
@@ -148,14 +160,14 @@ def test_too_few_parts_are_noticed_late_too() -> None:
 
 def test_a_broken_part_is_asked_for_again_alone() -> None:
     server = Parted(4)
-    server.faults[2] = Fault(af.DownloadError("cut"), 0.0)
+    server.faults[2] = TransportFailed(af.DownloadError("cut"), 0.0)
     server.play()
     assert server.received == [Part(number, 4) for number in range(4)]
 
 
 def test_a_reader_that_needs_the_export_again_gets_all_parts_without_a_header() -> None:
     server = Parted(2, cache_control="no-cache")
-    server.faults[1] = ReadAgain()
+    server.faults[1] = RestartDownload()
     server.play()
     assert server.received == [Part(0, 2), Part(1, 2)]
     assert [ask.cache_control for ask in server.asked if ask.part.count == 2].count("no-cache") == 1

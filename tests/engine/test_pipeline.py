@@ -13,7 +13,7 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, faults
-from appmetrica_frames.engine.pipeline import Stages
+from appmetrica_frames.engine.pipeline import Pipeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +32,9 @@ def nothing() -> None:
 
 
 def test_items_come_in_order_through_several_stages() -> None:
-    with Stages(nothing) as stages:
-        doubled = (2 * item for item in stages.ahead(range(1000), depth=3, name="first"))
-        assert list(stages.ahead(doubled, depth=1, name="second")) == list(range(0, 2000, 2))
+    with Pipeline(nothing) as pipeline:
+        doubled = (2 * item for item in pipeline.ahead(range(1000), depth=3, name="first"))
+        assert list(pipeline.ahead(doubled, depth=1, name="second")) == list(range(0, 2000, 2))
 
 
 def test_a_stage_is_never_further_ahead_than_allowed() -> None:
@@ -45,8 +45,8 @@ def test_a_stage_is_never_further_ahead_than_allowed() -> None:
             made.append(item)
             yield item
 
-    with Stages(nothing) as stages:
-        for item in stages.ahead(source(), depth=4, name="source"):
+    with Pipeline(nothing) as pipeline:
+        for item in pipeline.ahead(source(), depth=4, name="source"):
             assert len(made) <= item + 1 + 4 + 1  # taken, on the belt, and one in the hand
 
 
@@ -57,8 +57,8 @@ def test_an_error_comes_out_unchanged_after_what_came_before(error: BaseExceptio
         raise error
 
     taken = []
-    with pytest.raises(type(error)) as caught, Stages(nothing) as stages:
-        taken.extend(stages.ahead(iter(stages.ahead(source(), depth=2, name="a")), depth=2, name="b"))
+    with pytest.raises(type(error)) as caught, Pipeline(nothing) as pipeline:
+        taken.extend(pipeline.ahead(iter(pipeline.ahead(source(), depth=2, name="a")), depth=2, name="b"))
     assert caught.value is error
 
 
@@ -71,8 +71,8 @@ def test_leaving_early_closes_the_source_in_its_own_thread() -> None:
         finally:
             closed.append(threading.current_thread().name)
 
-    with Stages(nothing) as stages:
-        assert next(stages.ahead(source(), depth=1, name="source")) == 0
+    with Pipeline(nothing) as pipeline:
+        assert next(pipeline.ahead(source(), depth=1, name="source")) == 0
     assert closed == ["appmetrica-frames-source"]
 
 
@@ -85,8 +85,8 @@ def test_leaving_with_an_error_wakes_a_stage_that_waits_for_the_world() -> None:
         yield 2
 
     def interrupted() -> None:
-        with Stages(abort=world.set) as stages:
-            for _ in stages.ahead(source(), depth=1, name="source"):
+        with Pipeline(abort=world.set) as pipeline:
+            for _ in pipeline.ahead(source(), depth=1, name="source"):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

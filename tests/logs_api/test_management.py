@@ -11,7 +11,7 @@ import pytest
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, MovableClock
 from appmetrica_frames.logs_api import management
-from appmetrica_frames.logs_api.queue import Standing, standing
+from appmetrica_frames.logs_api.queue import QueuePosition, standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,9 +123,9 @@ OTHER = {**JOB, "query": "application_id=1&fields=c", "create_time": "2024-07-30
 @pytest.mark.parametrize(
     ("listed", "expected"),
     [
-        ([JOB], Standing(0, 0.125275)),
-        ([JOB, OTHER], Standing(1, 0.125275)),
-        ([{**JOB, "total_progress": 7}], Standing(0, 1.0)),
+        ([JOB], QueuePosition(0, 0.125275)),
+        ([JOB, OTHER], QueuePosition(1, 0.125275)),
+        ([{**JOB, "total_progress": 7}], QueuePosition(0, 1.0)),
         ([OTHER], None),
         ([], None),
         ({}, None),
@@ -135,5 +135,5 @@ OTHER = {**JOB, "query": "application_id=1&fields=c", "create_time": "2024-07-30
         ("text", None),
     ],
 )
-def test_the_place_in_the_queue(listed: Any, expected: Standing | None) -> None:
+def test_the_place_in_the_queue(listed: Any, expected: QueuePosition | None) -> None:
     assert standing(listed, QUERY) == expected

@@ -17,18 +17,18 @@ from appmetrica_frames import (
     RequestRejectedError,
     ServerError,
 )
-from appmetrica_frames.logs_api.protocol import Patience, conversation, fraction, retry_after
+from appmetrica_frames.logs_api.protocol import RetryPolicy, export_protocol, fraction, retry_after
 from appmetrica_frames.logs_api.steps import (
-    Answer,
-    Ask,
-    Delivery,
-    Fault,
-    Pause,
-    ReadAgain,
-    Receive,
-    Received,
+    BodyRead,
+    FetchResult,
+    ReadBody,
     Reply,
+    Response,
+    RestartDownload,
+    SendRequest,
     Step,
+    TransportFailed,
+    Wait,
 )
 
 Server: TypeAlias = Callable[["Stage", Step], Reply]
@@ -41,13 +41,13 @@ class Stage:
 
     server: Server
     cache_control: str | None = None
-    patience: Patience = field(default_factory=Patience)
+    patience: RetryPolicy = field(default_factory=RetryPolicy)
     now: float = 0.0
     asked: list[tuple[float, str | None]] = field(default_factory=list)
-    pauses: list[Pause] = field(default_factory=list)
+    pauses: list[Wait] = field(default_factory=list)
 
-    def play(self) -> Delivery:
-        flow: Generator[Step, Reply, Delivery] = conversation(
+    def play(self) -> FetchResult:
+        flow: Generator[Step, Reply, FetchResult] = export_protocol(
             self.cache_control, self.patience, began=self.now, random=lambda: 1.0
         )
         reply: Reply = None
@@ -55,30 +55,30 @@ class Stage:
             try:
                 step = flow.send(reply)
             except StopIteration as done:
-                delivery: Delivery = done.value
+                delivery: FetchResult = done.value
                 return delivery
             reply = self._reply(step)
 
     def _reply(self, step: Step) -> Reply:
-        if isinstance(step, Pause):
+        if isinstance(step, Wait):
             self.pauses.append(step)
             self.now += step.seconds
             return None
-        if isinstance(step, Ask):
+        if isinstance(step, SendRequest):
             self.asked.append((self.now, step.cache_control))
         return self.server(self, step)
 
-    def answer(self, status: int, text: str = "", **headers: str) -> Answer:
+    def answer(self, status: int, text: str = "", **headers: str) -> Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return Answer(status, named, text, sent_at=1000.0 + self.now, at=self.now)
+        return Response(status, named, text, sent_at=1000.0 + self.now, at=self.now)
 
 
 def ready_after(seconds: float) -> Server:
     """Prepare for so long, then give the file."""
 
     def server(stage: Stage, step: Step) -> Reply:
-        if isinstance(step, Receive):
-            return Received(stage.now)
+        if isinstance(step, ReadBody):
+            return BodyRead(stage.now)
         return stage.answer(200) if stage.now >= seconds else stage.answer(202, "Wait for result")
 
     return server
@@ -96,14 +96,14 @@ def script(*replies: object) -> Server:
             return stage.answer(*said)
         if isinstance(said, dict):
             return stage.answer(**said)
-        assert said is None or isinstance(said, (Answer, Fault, Received, ReadAgain))
+        assert said is None or isinstance(said, (Response, TransportFailed, BodyRead, RestartDownload))
         return said
 
     return server
 
 
 def fault(_: Stage, __: Step) -> Reply:
-    return Fault(BROKEN, at=0.0)
+    return TransportFailed(BROKEN, at=0.0)
 
 
 @pytest.mark.parametrize("header", [None, "no-cache", "max-age=60"])
@@ -116,13 +116,13 @@ def test_the_header_goes_with_the_first_request_only(header: str | None) -> None
 
 def test_a_file_that_is_there_at_once_is_one_request() -> None:
     stage = Stage(ready_after(0), "max-age=60")
-    assert stage.play() == Delivery(requested_at=1000.0, waited=False, parts=1)
+    assert stage.play() == FetchResult(requested_at=1000.0, waited=False, parts=1)
     assert stage.asked == [(0.0, "max-age=60")]
     assert stage.pauses == []
 
 
 def test_delivery_is_dated_by_the_first_request() -> None:
-    assert Stage(ready_after(500)).play() == Delivery(requested_at=1000.0, waited=True, parts=1)
+    assert Stage(ready_after(500)).play() == FetchResult(requested_at=1000.0, waited=True, parts=1)
 
 
 def test_the_wait_is_a_tenth_of_the_time_waited_between_two_and_thirty_seconds() -> None:
@@ -140,14 +140,14 @@ def test_a_ready_file_is_noticed_within_a_tenth_of_its_preparation(preparation: 
 
 
 def test_an_hour_of_preparation_takes_at_most_200_polls() -> None:
-    stage = Stage(ready_after(3590), patience=Patience(prepare_timeout=4000))
+    stage = Stage(ready_after(3590), patience=RetryPolicy(prepare_timeout=4000))
     stage.play()
     assert len(stage.asked) <= 200
     assert stage.now <= 3590 * 1.1
 
 
 def test_preparation_timeout_asks_once_more_at_the_deadline_and_says_how_to_go_on() -> None:
-    stage = Stage(ready_after(10_000), patience=Patience(prepare_timeout=100))
+    stage = Stage(ready_after(10_000), patience=RetryPolicy(prepare_timeout=100))
     with pytest.raises(PreparationTimeoutError, match="same call again") as caught:
         stage.play()
     assert stage.asked[-1][0] == 100
@@ -155,43 +155,43 @@ def test_preparation_timeout_asks_once_more_at_the_deadline_and_says_how_to_go_o
 
 
 def test_a_file_ready_at_the_deadline_is_taken() -> None:
-    assert Stage(ready_after(100), patience=Patience(prepare_timeout=100)).play().waited
+    assert Stage(ready_after(100), patience=RetryPolicy(prepare_timeout=100)).play().waited
 
 
 def test_202_is_waiting_whatever_its_text() -> None:
     moved = "Your query is moved to the end of the queue due to provided Cache-Control restriction."
-    stage = Stage(script((202, moved), (202, "Progress is 35%"), (202, ""), 200, Received(0.0)))
+    stage = Stage(script((202, moved), (202, "Progress is 35%"), (202, ""), 200, BodyRead(0.0)))
     stage.play()
     assert [pause.fraction for pause in stage.pauses] == [None, 0.35, None]
 
 
 def test_a_broken_download_starts_again_from_the_file_without_the_header() -> None:
-    stage = Stage(script(200, Fault(BROKEN, 0.0), 200, Received(0.0)), "no-cache")
+    stage = Stage(script(200, TransportFailed(BROKEN, 0.0), 200, BodyRead(0.0)), "no-cache")
     assert stage.play().waited is False
     assert [said for _, said in stage.asked] == ["no-cache", None]
 
 
 def test_a_download_that_always_breaks_ends_in_its_error() -> None:
     def server(stage: Stage, step: Step) -> Reply:
-        return stage.answer(200) if isinstance(step, Ask) else Fault(BROKEN, stage.now)
+        return stage.answer(200) if isinstance(step, SendRequest) else TransportFailed(BROKEN, stage.now)
 
-    stage = Stage(server, patience=Patience(retries=3))
+    stage = Stage(server, patience=RetryPolicy(retries=3))
     with pytest.raises(DownloadError):
         stage.play()
     assert len(stage.asked) == 4
 
 
 def test_the_file_is_asked_for_again_at_once_when_its_reader_needs_it_again() -> None:
-    stage = Stage(script(200, ReadAgain(), 200, Received(0.0)), "no-cache")
+    stage = Stage(script(200, RestartDownload(), 200, BodyRead(0.0)), "no-cache")
     stage.play()
     assert stage.pauses == []
     assert [said for _, said in stage.asked] == ["no-cache", None]
 
 
-@pytest.mark.parametrize("trouble", [500, 502, 503, 504, 429, 420, Fault(BROKEN, 0.0)])
+@pytest.mark.parametrize("trouble", [500, 502, 503, 504, 429, 420, TransportFailed(BROKEN, 0.0)])
 def test_the_header_is_kept_until_the_server_accepts_the_request(trouble: object) -> None:
     """A request that failed queued nothing: without the header, the next would be given an old file."""
-    stage = Stage(script(trouble, 202, 200, Received(0.0)), "no-cache")
+    stage = Stage(script(trouble, 202, 200, BodyRead(0.0)), "no-cache")
     delivery = stage.play()
     assert [said for _, said in stage.asked] == ["no-cache", "no-cache", None]
     assert delivery.requested_at > 1000.0
@@ -208,31 +208,31 @@ def test_server_faults_back_off_and_end_typed(status: int) -> None:
 
 def test_faults_that_pass_are_forgiven() -> None:
     """Five tries in a row are allowed, however many there were before."""
-    rounds = [reply for _ in range(10) for reply in (503, Fault(BROKEN, 0.0), 202)]
-    Stage(script(*rounds, 200, Received(0.0))).play()
+    rounds = [reply for _ in range(10) for reply in (503, TransportFailed(BROKEN, 0.0), 202)]
+    Stage(script(*rounds, 200, BodyRead(0.0))).play()
 
 
 def test_network_faults_end_in_the_fault_itself() -> None:
     with pytest.raises(DownloadError) as caught:
-        Stage(fault, patience=Patience(retries=0)).play()
+        Stage(fault, patience=RetryPolicy(retries=0)).play()
     assert caught.value is BROKEN
 
 
 def test_a_quota_waits_as_long_as_told() -> None:
-    stage = Stage(script({"status": 429, "retry_after": "17"}, 202, 200, Received(0.0)))
+    stage = Stage(script({"status": 429, "retry_after": "17"}, 202, 200, BodyRead(0.0)))
     stage.play()
     assert stage.pauses[0].seconds == 17
 
 
 @pytest.mark.parametrize("status", [429, 420])
 def test_a_quota_without_a_word_backs_off_to_a_minute(status: int) -> None:
-    stage = Stage(script(*[status] * 10, 200, Received(0.0)))
+    stage = Stage(script(*[status] * 10, 200, BodyRead(0.0)))
     stage.play()
     assert [pause.seconds for pause in stage.pauses] == [2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
 
 
 def test_a_quota_that_stays_ends_typed_within_the_time_allowed() -> None:
-    stage = Stage(lambda stage, _: stage.answer(429, "There are already 3"), patience=Patience(prepare_timeout=300))
+    stage = Stage(lambda stage, _: stage.answer(429, "There are already 3"), patience=RetryPolicy(prepare_timeout=300))
     with pytest.raises(QuotaExceededError, match="already 3"):
         stage.play()
     assert stage.now == 300

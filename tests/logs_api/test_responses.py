@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pytest
 
 from appmetrica_frames import AuthenticationError, RequestRejectedError
-from appmetrica_frames.logs_api.responses import refusal, words
+from appmetrica_frames.logs_api.responses import error_from_response, words
 
 
 @dataclass(frozen=True)
@@ -50,4 +50,4 @@ def test_long_bodies_are_cut() -> None:
 )
 def test_the_error_says_what_to_do(status: int, text: str, error: type[Exception], hint: str) -> None:
     with pytest.raises(error, match=hint):
-        raise refusal(Said(status, text))
+        raise error_from_response(Said(status, text))

@@ -14,10 +14,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appmetrica_frames import Client, read_appmetrica
-from appmetrica_frames.logs_api.queue import Standing
-from appmetrica_frames.progress import Bars, Lines, Logged, Several, Silent, screen, somebody_looks, watching
+from appmetrica_frames.logs_api.queue import QueuePosition
+from appmetrica_frames.progress import (
+    CompositeReporter,
+    LogLines,
+    NullReporter,
+    ProgressBar,
+    ProgressLines,
+    has_audience,
+    report_progress,
+)
 from appmetrica_frames.progress import bars as bars_room
-from appmetrica_frames.progress.tally import spoken_size
+from appmetrica_frames.progress import stream as stream_module
+from appmetrica_frames.progress.stats import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +73,7 @@ class Full(Terminal):
 def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     stream = Terminal()
     # Not sys.stderr itself, which pytest puts back between a fixture and its test.
-    monkeypatch.setattr(screen, "sys", SimpleNamespace(stderr=stream, stdout=stream, modules=sys.modules))
+    monkeypatch.setattr(stream_module, "sys", SimpleNamespace(stderr=stream, stdout=stream, modules=sys.modules))
     return stream
 
 
@@ -83,8 +92,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def bars(terminal: Terminal, clock: Clock) -> Bars:
-    return Bars("events", clock=clock)
+def bars(terminal: Terminal, clock: Clock) -> ProgressBar:
+    return ProgressBar("events", clock=clock)
 
 
 @pytest.fixture
@@ -107,19 +116,19 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     [
         (None, None, "events: waiting 1 min 20 s |"),
         (0.4, None, "events: waiting 1 min 20 s, 40% prepared |"),
-        (0.4, Standing(0, 0.55), "events: waiting 1 min 20 s, 55% prepared |"),
-        (None, Standing(1, 0.0), "events: waiting 1 min 20 s, 1 job before it |"),
-        (None, Standing(2, 0.0), "events: waiting 1 min 20 s, 2 jobs before it |"),
+        (0.4, QueuePosition(0, 0.55), "events: waiting 1 min 20 s, 55% prepared |"),
+        (None, QueuePosition(1, 0.0), "events: waiting 1 min 20 s, 1 job before it |"),
+        (None, QueuePosition(2, 0.0), "events: waiting 1 min 20 s, 2 jobs before it |"),
     ],
 )
 def test_a_wait_shows_its_length_and_how_far_the_job_is(
-    bars: Bars, terminal: Terminal, fraction: float | None, standing: Standing | None, expected: str
+    bars: ProgressBar, terminal: Terminal, fraction: float | None, standing: QueuePosition | None, expected: str
 ) -> None:
     bars.preparing(80.0, fraction, standing)
     assert terminal.lines[-1].startswith(expected)
 
 
-def test_a_download_shows_its_size_and_its_speed(bars: Bars, terminal: Terminal, clock: Clock) -> None:
+def test_a_download_shows_its_size_and_its_speed(bars: ProgressBar, terminal: Terminal, clock: Clock) -> None:
     bars.downloading(0, 4 * MB)
     assert terminal.lines[-1].startswith("events: downloading 0 B of 4 MB |")
     clock.now += 0.05
@@ -130,7 +139,7 @@ def test_a_download_shows_its_size_and_its_speed(bars: Bars, terminal: Terminal,
     assert terminal.lines[-1].startswith("events: downloading 1 MB of 4 MB, 2 MB/s |")
 
 
-def test_a_download_of_unknown_size_shows_what_has_come(bars: Bars, terminal: Terminal, clock: Clock) -> None:
+def test_a_download_of_unknown_size_shows_what_has_come(bars: ProgressBar, terminal: Terminal, clock: Clock) -> None:
     bars.downloading(0, None)
     clock.now += 2
     bars.downloading(3 * MB, None)
@@ -138,25 +147,25 @@ def test_a_download_of_unknown_size_shows_what_has_come(bars: Bars, terminal: Te
 
 
 def test_one_line_stays_in_the_end(terminal: Terminal, clock: Clock) -> None:
-    with watching("events", wanted=None, clock=clock) as watcher:
-        watcher.preparing(0.0, None)
+    with report_progress("events", wanted=None, clock=clock) as reporter:
+        reporter.preparing(0.0, None)
         clock.now += 60
-        watcher.preparing(60.0, 0.5)
-        watcher.downloading(0, 4 * MB)
+        reporter.preparing(60.0, 0.5)
+        reporter.downloading(0, 4 * MB)
         clock.now += 2
-        watcher.downloading(4 * MB, 4 * MB)
-        watcher.preparing(0.0, None)  # of the second part
-        watcher.downloading(0, 2 * MB)
+        reporter.downloading(4 * MB, 4 * MB)
+        reporter.preparing(0.0, None)  # of the second part
+        reporter.downloading(0, 2 * MB)
         clock.now += 1
-        watcher.downloading(2 * MB, 2 * MB)
-        watcher.decoded(1_234_567)
+        reporter.downloading(2 * MB, 2 * MB)
+        reporter.decoded(1_234_567)
     assert terminal.lines == [
         "events: ready in 1 min 3 s, 6 MB downloaded, 2 MB/s, 1,234,567 rows, 412,000 rows/s",
         "",
     ]
 
 
-def test_a_body_that_comes_again_begins_from_nothing(bars: Bars, terminal: Terminal, clock: Clock) -> None:
+def test_a_body_that_comes_again_begins_from_nothing(bars: ProgressBar, terminal: Terminal, clock: Clock) -> None:
     bars.downloading(3 * MB, 4 * MB)
     clock.now += 1
     bars.downloading(MB, 4 * MB)
@@ -164,7 +173,7 @@ def test_a_body_that_comes_again_begins_from_nothing(bars: Bars, terminal: Termi
 
 
 def test_a_download_shows_the_speed_of_its_rows_once_they_are_known(
-    bars: Bars, terminal: Terminal, clock: Clock
+    bars: ProgressBar, terminal: Terminal, clock: Clock
 ) -> None:
     bars.downloading(0, 4 * MB)
     clock.now += 2
@@ -183,7 +192,7 @@ def test_a_failure_leaves_no_line(terminal: Terminal) -> None:
     assert terminal.lines == ["events: resuming", ""]
 
 
-def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: Bars, terminal: Terminal) -> None:
+def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: ProgressBar, terminal: Terminal) -> None:
     bars.preparing(1.0, None)
     bars.say("resuming the job that was asked for 5 min ago")
     bars.preparing(2.0, None)
@@ -196,7 +205,7 @@ def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: Bars, terminal: 
 
 
 def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, clock: Clock) -> None:
-    first, second = Bars("events", clock=clock), Bars("crashes", clock=clock)
+    first, second = ProgressBar("events", clock=clock), ProgressBar("crashes", clock=clock)
     first.preparing(1.0, None)
     second.say("from the store")
     assert terminal.lines[0] == "crashes: from the store"
@@ -207,21 +216,21 @@ def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, 
 @pytest.mark.parametrize(
     ("wanted", "stream", "expected"),
     [
-        (None, Terminal, Bars),
-        (None, io.StringIO, Silent),
-        (False, Terminal, Silent),
-        (True, Terminal, Bars),
-        (True, io.StringIO, Lines),
-        (False, io.StringIO, Silent),
-        (None, lambda: None, Silent),
+        (None, Terminal, ProgressBar),
+        (None, io.StringIO, NullReporter),
+        (False, Terminal, NullReporter),
+        (True, Terminal, ProgressBar),
+        (True, io.StringIO, ProgressLines),
+        (False, io.StringIO, NullReporter),
+        (None, lambda: None, NullReporter),
     ],
 )
 def test_bars_are_for_a_terminal_and_lines_for_who_asks_elsewhere(
     monkeypatch: pytest.MonkeyPatch, stream: Callable[[], Any], expected: type, *, wanted: bool | None
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stream())
-    with watching("events", wanted=wanted) as watcher:
-        assert type(watcher) is expected
+    with report_progress("events", wanted=wanted) as reporter:
+        assert type(reporter) is expected
 
 
 @pytest.fixture
@@ -230,14 +239,14 @@ def told() -> list[str]:
 
 
 @pytest.fixture
-def lines(told: list[str], clock: Clock) -> Lines:
-    return Lines("events", told.append, clock=clock)
+def lines(told: list[str], clock: Clock) -> ProgressLines:
+    return ProgressLines("events", told.append, clock=clock)
 
 
-def test_lines_say_what_is_new_and_then_ever_more_rarely(lines: Lines, told: list[str], clock: Clock) -> None:
+def test_lines_say_what_is_new_and_then_ever_more_rarely(lines: ProgressLines, told: list[str], clock: Clock) -> None:
     for second in range(3601):
         clock.now = second
-        lines.preparing(second, None, Standing(2 if second < 10 else 1 if second < 20 else 0, second / 3600))
+        lines.preparing(second, None, QueuePosition(2 if second < 10 else 1 if second < 20 else 0, second / 3600))
     seconds = [0, 10, 20, 50, 110, 230, 470, 770, 1070, 1370, 1670, 1970, 2270, 2570, 2870, 3170, 3470]
     assert len(told) == len(seconds)
     assert told[:5] == [
@@ -249,7 +258,7 @@ def test_lines_say_what_is_new_and_then_ever_more_rarely(lines: Lines, told: lis
     ]
 
 
-def test_lines_say_what_came(lines: Lines, told: list[str], clock: Clock) -> None:
+def test_lines_say_what_came(lines: ProgressLines, told: list[str], clock: Clock) -> None:
     lines.preparing(0.0, None)
     clock.now += 60
     for megabyte in range(1, 5):
@@ -265,7 +274,7 @@ def test_lines_say_what_came(lines: Lines, told: list[str], clock: Clock) -> Non
     ]
 
 
-def test_lines_of_many_parts_are_few(lines: Lines, told: list[str], clock: Clock) -> None:
+def test_lines_of_many_parts_are_few(lines: ProgressLines, told: list[str], clock: Clock) -> None:
     for _ in range(64):
         lines.preparing(0.0, None)
         clock.now += 1
@@ -276,7 +285,7 @@ def test_lines_of_many_parts_are_few(lines: Lines, told: list[str], clock: Clock
     assert told[-1] == "events: ready in 2 min 8 s, 64 MB downloaded, 1 MB/s"
 
 
-def test_what_is_said_once_is_a_line_and_the_last_word(lines: Lines, told: list[str]) -> None:
+def test_what_is_said_once_is_a_line_and_the_last_word(lines: ProgressLines, told: list[str]) -> None:
     lines.downloading(MB, None)
     lines.say("from the store, built at most 3 h ago")
     lines.close(done=True)
@@ -300,13 +309,13 @@ def logged(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 def test_the_log_gets_the_lines_whatever_is_shown(
     logged: Callable[[], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with watching("events", wanted=False) as watcher:
-        assert type(watcher) is Logged
-        watcher.preparing(0.0, None, Standing(1, 0.0))
-    with watching("events", wanted=True) as watcher:
-        assert type(watcher) is Several
-        assert (watcher.looks, watcher.tick) == (True, 30.0)
-        watcher.preparing(80.0, 0.4)
+    with report_progress("events", wanted=False) as reporter:
+        assert type(reporter) is LogLines
+        reporter.preparing(0.0, None, QueuePosition(1, 0.0))
+    with report_progress("events", wanted=True) as reporter:
+        assert type(reporter) is CompositeReporter
+        assert (reporter.is_visible, reporter.interval) == (True, 30.0)
+        reporter.preparing(80.0, 0.4)
     assert logged() == ["events: waiting 0 s, 1 job before it", "events: waiting 1 min 20 s, 40% prepared"]
     assert capsys.readouterr() == ("", "events: waiting 1 min 20 s, 40% prepared\n")
 
@@ -339,11 +348,11 @@ def test_progress_false_is_silent_everywhere(
     notebook: Callable[..., None], terminal: Terminal, capsys: pytest.CaptureFixture[str], *, widgets: bool
 ) -> None:
     notebook(widgets=widgets)
-    with watching("events", wanted=False) as watcher:
-        assert (watcher.looks, watcher.tick) == (False, math.inf)
-        watcher.preparing(1.0, 0.5, Standing(1, 0.5))
-        watcher.downloading(1, 2)
-        watcher.say("from the store")
+    with report_progress("events", wanted=False) as reporter:
+        assert (reporter.is_visible, reporter.interval) == (False, math.inf)
+        reporter.preparing(1.0, 0.5, QueuePosition(1, 0.5))
+        reporter.downloading(1, 2)
+        reporter.say("from the store")
     assert (terminal.getvalue(), capsys.readouterr().out) == ("", "")
 
 
@@ -372,18 +381,18 @@ def test_no_stream_at_all_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def _whole_export(*, wanted: bool | None, at: Callable[[str], Any] = str) -> None:
-    with watching("events", wanted=wanted) as watcher:
-        watcher.say("resuming")
-        watcher.preparing(0.0, None)
+    with report_progress("events", wanted=wanted) as reporter:
+        reporter.say("resuming")
+        reporter.preparing(0.0, None)
         at("while it waits")
-        watcher.preparing(1.0, 0.5)
-        watcher.downloading(1, 2)
+        reporter.preparing(1.0, 0.5)
+        reporter.downloading(1, 2)
         at("while it downloads")
-        watcher.downloading(2, 2)
+        reporter.downloading(2, 2)
 
 
 def test_a_bar_that_cannot_be_made_costs_nothing_and_is_not_tried_again(
-    bars: Bars, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    bars: ProgressBar, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = []
 
@@ -393,7 +402,7 @@ def test_a_bar_that_cannot_be_made_costs_nothing_and_is_not_tried_again(
 
     monkeypatch.setattr(bars_room, "_tqdm", missing)
     bars.preparing(1.0, None)
-    assert (bars.looks, bars.tick) == (False, math.inf)
+    assert (bars.is_visible, bars.interval) == (False, math.inf)
     bars.downloading(1, 2)
     bars.say("from the store")
     bars.close(done=True)
@@ -414,11 +423,11 @@ def test_in_a_notebook_without_widgets_the_plain_bar_is_used(
     notebook(widgets=False)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert somebody_looks()
-        shown = Bars("events", clock=clock)
+        assert has_audience()
+        shown = ProgressBar("events", clock=clock)
         shown.preparing(80.0, 0.4)
         shown.say("from the store")
-    assert shown.looks
+    assert shown.is_visible
     said = capsys.readouterr()
     assert "events: waiting 1 min 20 s, 40% prepared" in said.out
     assert said.out.endswith("events: from the store\n")
@@ -446,7 +455,7 @@ def test_in_a_notebook_with_widgets_the_bar_is_one(
     room.tqdm = Widget
     monkeypatch.setitem(sys.modules, "tqdm.notebook", room)
     notebook(widgets=True)
-    shown = Bars("events", clock=clock)
+    shown = ProgressBar("events", clock=clock)
     shown.preparing(80.0, 0.4)
     shown.downloading(2 * MB, 2 * MB)
     clock.now += 2
@@ -470,7 +479,7 @@ def test_a_notebook_is_known_by_its_shell(
     notebook: Callable[..., None], shell: str, base: type, *, expected: bool
 ) -> None:
     notebook(widgets=False, shell=shell, base=base)
-    assert screen.in_notebook() is expected
+    assert stream_module.in_notebook() is expected
 
 
 @pytest.mark.parametrize(
@@ -486,4 +495,4 @@ def test_a_notebook_is_known_by_its_shell(
     ],
 )
 def test_a_size_is_said_for_people(size: float, expected: str) -> None:
-    assert spoken_size(size) == expected
+    assert format_bytes(size) == expected

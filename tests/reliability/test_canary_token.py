@@ -72,7 +72,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def spoken(error: BaseException) -> Iterator[str]:
+def format_duration(error: BaseException) -> Iterator[str]:
     """Yield all that a reporter of errors could show of one: text, attributes, pickle, locals of every frame."""
     seen: set[int] = set()
     waiting: list[BaseException | None] = [error]
@@ -124,7 +124,7 @@ def test_nothing_that_is_said_or_kept_holds_the_token(
     else:
         with pytest.raises(error) as caught:
             af.read_appmetrica("push_tokens", client=client, **WORDS)
-        silent(*spoken(caught.value))
+        silent(*format_duration(caught.value))
     assert all(f"Authorization: OAuth {CANARY}".encode() in request for request in server.requests)
     silent(logged.text, *(str(vars(record)) for record in logged.records))
     silent(*files(af.Cache().directory))
@@ -147,14 +147,14 @@ def refused(base_url: str) -> af.Client:
 def test_a_server_that_cannot_be_reached(address: str, logged: pytest.LogCaptureFixture) -> None:
     with pytest.raises(af.DownloadError) as caught:
         af.read_appmetrica("push_tokens", client=refused(address), **WORDS)
-    silent(logged.text, *spoken(caught.value))
+    silent(logged.text, *format_duration(caught.value))
 
 
 def test_a_server_without_tls(raw_server: Any, logged: pytest.LogCaptureFixture) -> None:
     server = raw_server(lambda *_: b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with pytest.raises(af.DownloadError) as caught:
         af.read_appmetrica("push_tokens", client=refused(server.base_url.replace("http", "https")), **WORDS)
-    silent(logged.text, *spoken(caught.value))
+    silent(logged.text, *format_duration(caught.value))
     assert all(CANARY.encode() not in request for request in server.requests)
 
 
@@ -171,7 +171,7 @@ def test_a_connection_that_breaks_while_the_request_is_sent(
     server = raw_server(lambda *_: WHOLE)
     with pytest.raises(af.DownloadError) as caught:
         af.read_appmetrica("push_tokens", client=refused(server.base_url), **WORDS)
-    silent(logged.text, *spoken(caught.value))
+    silent(logged.text, *format_duration(caught.value))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_what_is_refused_before_anything_is_sent(token: str, words: dict[str, An
     client = af.Client(token, base_url="http://127.0.0.1:9", progress=False)
     with pytest.raises(error) as caught:
         af.read_appmetrica("push_tokens", **{**WORDS, **words}, client=client)
-    silent(*spoken(caught.value))
+    silent(*format_duration(caught.value))
 
 
 @pytest.mark.parametrize("token", [f"OAuth {CANARY}", f"{CANARY}é"])
@@ -197,7 +197,7 @@ def test_a_token_of_the_environment_that_is_none(token: str, monkeypatch: pytest
     monkeypatch.setenv("APPMETRICA_TOKEN", token)
     with pytest.raises(af.InvalidRequestError) as caught:
         af.read_appmetrica("push_tokens", client=af.Client(base_url="http://127.0.0.1:9"), **WORDS)
-    silent(*spoken(caught.value))
+    silent(*format_duration(caught.value))
 
 
 def test_a_store_that_cannot_be_written_to(raw_server: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames.cache.policy import Wish, judge_after_error
+from appmetrica_frames.cache.policy import CachePolicy, check_stale_if_error
 from appmetrica_frames.engine.options import order
 from appmetrica_frames.engine.resolve import obtained
 from appmetrica_frames.integrations import reading
@@ -20,8 +20,10 @@ NO_FILE = "there is no file to fall back on"
 BACKWARDS = "stored in the future: the clock went backwards"
 
 
-def asked(at: float = NOW, *, stale: float | None = HOUR, max_age: float | None = None, refresh: bool = False) -> Wish:
-    return Wish(at, max_age, refresh, offline=False, stale_if_error=stale)
+def asked(
+    at: float = NOW, *, stale: float | None = HOUR, max_age: float | None = None, refresh: bool = False
+) -> CachePolicy:
+    return CachePolicy(at, max_age, refresh, offline=False, stale_if_error=stale)
 
 
 # built_not_before, wish, now, fresh, reason
@@ -68,8 +70,8 @@ TABLE = [
 
 
 @pytest.mark.parametrize(("built", "wish", "now", "fresh", "reason"), TABLE)
-def test_decision(built: float | None, wish: Wish, now: float, fresh: bool, reason: str) -> None:  # noqa: FBT001
-    verdict = judge_after_error(built, wish, now)
+def test_decision(built: float | None, wish: CachePolicy, now: float, fresh: bool, reason: str) -> None:  # noqa: FBT001
+    verdict = check_stale_if_error(built, wish, now)
     assert (verdict.fresh, verdict.reason) == (fresh, reason)
 
 

@@ -11,7 +11,7 @@ import appmetrica_frames as af
 from appmetrica_frames.engine.options import order
 from appmetrica_frames.engine.resolve import obtained
 from appmetrica_frames.integrations import reading
-from appmetrica_frames.logs_api.transport import SLOWEST, Link
+from appmetrica_frames.logs_api.transport import SLOWEST, Connection
 from appmetrica_frames.util.config import Secret
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def chunks(clock: Moved, count: int, *, size: int, every: float) -> Iterator[byt
         yield b"x" * size
 
 
-def link(clock: Moved) -> Link:
-    return Link("http://127.0.0.1:1", Secret("t"), network_timeout=TIMEOUT, clock=clock)
+def link(clock: Moved) -> Connection:
+    return Connection("http://127.0.0.1:1", Secret("t"), network_timeout=TIMEOUT, clock=clock)
 
 
 @pytest.mark.parametrize(("size", "every"), [(1, 1.0), (1, 59.0), (SLOWEST - 1, 1.0), (0, 0.5)])

@@ -63,11 +63,11 @@ def set_used(path: Path, ago: float) -> None:
     os.utime(path, (time.time() - ago, time.time() - ago))
 
 
-def limits(removal: af.Removal) -> list[int]:
+def limits(removal: af.PruneResult) -> list[int]:
     return [int(export.request["limit"]) for export in removal.exports]
 
 
-def planned_and_done(**words: Any) -> af.Removal:
+def planned_and_done(**words: Any) -> af.PruneResult:
     """Prune, having seen that the plan changes nothing and says what is then done."""
     before = sorted(af.Cache().directory.rglob("*"))
     plan = af.Cache().prune(dry_run=True, **words)
@@ -217,7 +217,7 @@ def test_max_bytes_spares_what_was_just_stored_and_what_was_given_away(
 @pytest.mark.parametrize(
     "act", [lambda: af.Cache().prune(max_bytes=0), lambda: af.Cache().remove()], ids=["prune", "remove"]
 )
-def test_a_folder_that_is_written_to_is_left_alone(act: Callable[[], af.Removal], store: Store) -> None:
+def test_a_folder_that_is_written_to_is_left_alone(act: Callable[[], af.PruneResult], store: Store) -> None:
     path, _ = put(store, 1)
     with store.claim(path.parent.name, waiting=lambda: None), store.draft("push_tokens", path.parent.name) as draft:
         set_used(draft.path, 2 * DAY)
@@ -348,7 +348,7 @@ def test_nothing_that_is_not_the_stores_own_is_removed(store: Store, tmp_path: P
 def test_a_store_that_was_thrown_away_is_made_again(words: dict[str, Any]) -> None:
     af.read_appmetrica("push_tokens", **words)
     shutil.rmtree(af.Cache().directory)
-    assert af.Cache().prune() == af.Removal(exports=(), leftovers=(), size=0, dry_run=False)
+    assert af.Cache().prune() == af.PruneResult(exports=(), leftovers=(), size=0, dry_run=False)
     assert not af.Cache().directory.exists()
     assert isinstance(af.read_appmetrica("push_tokens", **words), pl.DataFrame)
     assert len(af.Cache().ls()) == 1

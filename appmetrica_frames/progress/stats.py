@@ -6,19 +6,19 @@ import time
 from math import floor, log10
 from typing import TYPE_CHECKING
 
-from appmetrica_frames.util.durations import spoken
+from appmetrica_frames.util.durations import format_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appmetrica_frames.logs_api.queue import Standing
+    from appmetrica_frames.logs_api.queue import QueuePosition
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 SPEED_AFTER = 0.1  # seconds; before that, a speed says nothing
 DIGITS = 3
 
 
-class Tally:
+class TransferStats:
     """Counts what comes, through the stages of waiting and downloading, of which there may be several.
 
     Attributes
@@ -62,25 +62,25 @@ class Tally:
 
     def downloaded(self, total: int | None) -> str:
         """Say how far the body is that comes now."""
-        of = "" if total is None else f" of {spoken_size(total)}"
+        of = "" if total is None else f" of {format_bytes(total)}"
         seconds = self._clock() - self._stage_began
         rows = _rate(self.rows, self._receiving + seconds, _rows_per_second)
-        return f"downloading {spoken_size(self._size)}{of}{_rate(self._size, seconds, _bytes_per_second)}{rows}"
+        return f"downloading {format_bytes(self._size)}{of}{_rate(self._size, seconds, _bytes_per_second)}{rows}"
 
     def result(self) -> str | None:
         """Say what came in the end, if anything did."""
         self.leave()
         if not self._received:
             return None
-        size = f"{spoken_size(self._received)} downloaded{_rate(self._received, self._receiving, _bytes_per_second)}"
+        size = f"{format_bytes(self._received)} downloaded{_rate(self._received, self._receiving, _bytes_per_second)}"
         rows = f"{self.rows:,} rows{_rate(self.rows, self._receiving, _rows_per_second)}"
-        return f"ready in {spoken(self._clock() - self._began)}, {size}{f', {rows}' if self.rows else ''}"
+        return f"ready in {format_duration(self._clock() - self._began)}, {size}{f', {rows}' if self.rows else ''}"
 
 
-def spoken_wait(waited: float, fraction: float | None, standing: Standing | None) -> str:
+def format_wait(waited: float, fraction: float | None, standing: QueuePosition | None) -> str:
     """Say how long the server has prepared a file, and how far it is."""
     known = known_fraction(fraction, standing)
-    said = [f"waiting {spoken(waited)}"]
+    said = [f"waiting {format_duration(waited)}"]
     if standing and standing.ahead:
         said.append(f"{standing.ahead} {'job' if standing.ahead == 1 else 'jobs'} before it")
     elif known is not None:
@@ -88,12 +88,12 @@ def spoken_wait(waited: float, fraction: float | None, standing: Standing | None
     return ", ".join(said)
 
 
-def known_fraction(fraction: float | None, standing: Standing | None) -> float | None:
+def known_fraction(fraction: float | None, standing: QueuePosition | None) -> float | None:
     """Return how much is prepared; the queue knows better than the text of an answer."""
     return standing.fraction if standing else fraction
 
 
-def spoken_size(size: float) -> str:
+def format_bytes(size: float) -> str:
     """Say a number of bytes in the unit that a person would choose, as in ``4.7 MB``."""
     units = iter(UNITS)
     unit = next(units)
@@ -107,7 +107,7 @@ def _rate(count: float, seconds: float, said: Callable[[float], str]) -> str:
 
 
 def _bytes_per_second(rate: float) -> str:
-    return f"{spoken_size(rate)}/s"
+    return f"{format_bytes(rate)}/s"
 
 
 def _rows_per_second(rate: float) -> str:

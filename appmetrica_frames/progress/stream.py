@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
-def somebody_looks() -> bool:
+def has_audience() -> bool:
     """Tell whether standard error is a terminal, or this is a notebook."""
     try:
         return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
@@ -24,7 +24,7 @@ def in_notebook() -> bool:
     return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
 
 
-class Screen:
+class SafeStream:
     """A stream that may be closed or gone: what cannot be written there is lost."""
 
     def __init__(self) -> None:
