@@ -20,7 +20,7 @@ from .runs import FAULTS, ROOT, Measurement, measure
 if TYPE_CHECKING:
     from .cases import Case
     from .exports import Key
-    from .waiting import Wait
+    from .waiting import Waited
 
 RESULTS = Path(__file__).parent / "results"
 QUICK_ROWS = 20_000
@@ -85,7 +85,7 @@ def prepared(files: Path, keys: list[Key]) -> list[Prepared]:
 def put_together(
     measured: list[Measurement],
     exports: list[Prepared],
-    waited: dict[str, list[Wait]],
+    waited: dict[str, list[Waited]],
     *,
     runs: int,
     load: float | None,
@@ -104,7 +104,7 @@ def put_together(
     }
 
 
-def keep(out: Path, results: dict[str, Any], page: str, waited: dict[str, list[Wait]]) -> None:
+def keep(out: Path, results: dict[str, Any], page: str, waited: dict[str, list[Waited]]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     names = []
     if find_spec("matplotlib"):

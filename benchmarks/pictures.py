@@ -9,7 +9,7 @@ from .waiting import summary
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .waiting import Wait
+    from .waiting import Waited
 
 COLOURS = {"ours": "#1f6f8b", "rival": "#c9a227", "limit": "#9aa0a6"}
 RANGE = 100  # preparation times that make one point of a line
@@ -17,7 +17,7 @@ LEGEND = {"ours": "appmetrica_frames", "rival": "other ways", "limit": "one stag
 SHOWN = {"wall_seconds": "seconds, median with min and max", "peak_mib": "peak memory, MiB"}
 
 
-def draw(directory: Path, results: dict[str, Any], waited: dict[str, list[Wait]]) -> list[str]:
+def draw(directory: Path, results: dict[str, Any], waited: dict[str, list[Waited]]) -> list[str]:
     """Write the pictures and return their names."""
     import matplotlib as mpl
 
@@ -72,7 +72,7 @@ def _memory(path: Path, measured: list[dict[str, Any]]) -> None:
     _keep(figure, path)
 
 
-def _waiting(path: Path, waited: dict[str, list[Wait]]) -> None:
+def _waiting(path: Path, waited: dict[str, list[Waited]]) -> None:
     """Draw overshoot, its mean with its worst, and requests, over the time that the server takes."""
     from matplotlib import pyplot as plt
 

@@ -110,9 +110,9 @@ def test_what_is_prepared_is_not_prepared_again(exports: ModuleType, tmp_path: P
 def test_policies_are_simulated_to_the_second() -> None:
     from benchmarks import waiting
 
-    assert waiting.fixed(10.0)(25.0) == waiting.Wait(25.0, 5.0, 4)
-    assert waiting.doubling(61.0) == waiting.Wait(61.0, 79.0, 4)
-    assert waiting.doubling(2541.0) == waiting.Wait(2541.0, 19.0, 9)
+    assert waiting.fixed(10.0)(25.0) == waiting.Waited(25.0, 5.0, 4)
+    assert waiting.doubling(61.0) == waiting.Waited(61.0, 79.0, 4)
+    assert waiting.doubling(2541.0) == waiting.Waited(2541.0, 19.0, 9)
 
 
 def test_our_own_policy_notices_within_a_tenth() -> None:
