@@ -1,9 +1,9 @@
 """AppMetrica Logs API exports as Polars and pandas DataFrames, in one call.
 
 `read_appmetrica` gives a frame of Polars, pandas or Arrow, `scan_appmetrica` a LazyFrame, `iter_appmetrica` batches of
-rows, `download_appmetrica` paths of Parquet files. `resources` and `fields` list what can be exported, and
-`expand_json` opens JSON in a column. A `Client` holds settings that calls share; a `Cache` shows and clears the store.
-Every error is an `AppMetricaError`.
+rows, `download_appmetrica` paths of Parquet files. `list_resources` and `list_fields` list what can be
+exported, and `expand_json` turns JSON in a column into columns. A `Client` holds settings that calls share; a `Cache`
+lists and removes cached exports. Every error is an `AppMetricaError`.
 
 The examples show what ``appmetrica-frames emulator`` answers.
 """
@@ -12,8 +12,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
-    from .cache.manage import Cache, CachedExport, CacheInfo, PruneResult, VerifyResult
+    from .api import ExportParameters, download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
+    from .cache.entry import CachedExport
+    from .cache.manage import Cache, CacheInfo, PruneResult, VerifyResult
     from .client import Client
     from .errors import (
         AppMetricaError,
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
         ServerError,
     )
     from .json_columns.expand import expand_json
-    from .schema.listing import fields, resources
+    from .schema.listing import list_fields, list_resources
 
 __version__ = "0.1.0"
 
@@ -46,6 +47,7 @@ __all__ = [
     "Client",
     "DecodeError",
     "DownloadError",
+    "ExportParameters",
     "InvalidRequestError",
     "MissingTokenError",
     "NotCachedError",
@@ -60,10 +62,10 @@ __all__ = [
     "__version__",
     "download_appmetrica",
     "expand_json",
-    "fields",
     "iter_appmetrica",
+    "list_fields",
+    "list_resources",
     "read_appmetrica",
-    "resources",
     "scan_appmetrica",
 ]
 
@@ -76,16 +78,17 @@ _PUBLIC = {
     "Cache": "cache.manage",
     "CacheInfo": "cache.manage",
     "CacheWarning": "errors",
-    "CachedExport": "cache.manage",
+    "CachedExport": "cache.entry",
     "Client": "client",
     "DecodeError": "errors",
     "DownloadError": "errors",
+    "ExportParameters": "api",
     "InvalidRequestError": "errors",
     "MissingTokenError": "errors",
     "NotCachedError": "errors",
     "PreparationTimeoutError": "errors",
-    "QuotaExceededError": "errors",
     "PruneResult": "cache.manage",
+    "QuotaExceededError": "errors",
     "RequestRejectedError": "errors",
     "SchemaError": "errors",
     "SchemaWarning": "errors",
@@ -93,10 +96,10 @@ _PUBLIC = {
     "VerifyResult": "cache.manage",
     "download_appmetrica": "api",
     "expand_json": "json_columns.expand",
-    "fields": "schema.listing",
     "iter_appmetrica": "api",
+    "list_fields": "schema.listing",
+    "list_resources": "schema.listing",
     "read_appmetrica": "api",
-    "resources": "schema.listing",
     "scan_appmetrica": "api",
 }
 

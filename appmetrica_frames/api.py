@@ -1,45 +1,198 @@
-"""The front door: four ways to read an export, all of them through the Parquet file that the store keeps."""
+"""The ways to read an export, each of them through the Parquet files that the cache keeps."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypedDict, TypeVar, overload
 
-from .engine.options import order, takes_words
-from .engine.resolve import lent, obtained
-from .errors import InvalidRequestError
-from .integrations import reading
+from .engine.options import build_options
+from .engine.resolve import lease_exports, open_exports, retry_if_evicted
+from .errors import InvalidRequestError, did_you_mean
+from .integrations import load_backend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
-    from typing import Unpack
 
     import pandas as pd
     import polars as pl
     import pyarrow as pa
 
-    from .engine.options import Words
-    from .engine.order import Order
-    from .integrations.reading import Backend
+    from .client import Client
+    from .engine.options import ReadOptions
+    from .integrations import Backend
+    from .request.dates import Moment
+    from .request.export import DateDimension, FieldNames, FilterValue, WireFormat
+    from .schema.catalog import ResourceName
+    from .util.durations import Duration
 
-Answer = TypeVar("Answer")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class _RequiredParameters(TypedDict):
+    application_id: int | str
+
+
+class ExportParameters(_RequiredParameters, total=False):
+    """The keyword arguments that every way to read an export takes, for those who keep them in a dict.
+
+    Examples
+    --------
+    >>> from appmetrica_frames import ExportParameters, read_appmetrica
+    >>> week: ExportParameters = {"application_id": 1111, "date_since": "2024-07-01", "date_until": "2024-07-07"}
+    >>> read_appmetrica("installations", **week).height
+    96
+    """
+
+    date_since: Moment | None
+    date_until: Moment | None
+    fields: FieldNames | None
+    filters: Mapping[str, FilterValue] | None
+    date_dimension: DateDimension
+    limit: int | None
+    skip_unavailable_shards: bool
+    wire_format: WireFormat
+    max_age: Duration | None
+    refresh: bool
+    offline: bool
+    stale_if_error: Duration | None
+    schema_overrides: Mapping[str, Any] | None
+    strict: bool
+    client: Client | None
+
+
+def _suggest_parameters(function: Callable[P, R]) -> Callable[P, R]:
+    """Have the `TypeError` for a misspelt parameter name the nearest one."""
+    known = inspect.signature(function).parameters
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        for name in kwargs:
+            if name not in known:
+                hint = did_you_mean(name, known)
+                raise TypeError(f"{function.__name__}() got an unexpected keyword argument {name!r}.{hint}")
+        return function(*args, **kwargs)
+
+    return call
 
 
 @overload
 def read_appmetrica(
-    resource: str, *, store: bool = True, backend: Literal["polars"] = "polars", **words: Unpack[Words]
+    resource: ResourceName | str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: FieldNames | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
+    max_age: Duration | None = None,
+    refresh: bool = False,
+    offline: bool = False,
+    stale_if_error: Duration | None = None,
+    cache: bool = True,
+    backend: Literal["polars"] = "polars",
+    schema_overrides: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    client: Client | None = None,
 ) -> pl.DataFrame: ...
 @overload
 def read_appmetrica(
-    resource: str, *, store: bool = True, backend: Literal["pandas"], **words: Unpack[Words]
+    resource: ResourceName | str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: FieldNames | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
+    max_age: Duration | None = None,
+    refresh: bool = False,
+    offline: bool = False,
+    stale_if_error: Duration | None = None,
+    cache: bool = True,
+    backend: Literal["pandas"],
+    schema_overrides: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    client: Client | None = None,
 ) -> pd.DataFrame: ...
 @overload
 def read_appmetrica(
-    resource: str, *, store: bool = True, backend: Literal["pyarrow"], **words: Unpack[Words]
+    resource: ResourceName | str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: FieldNames | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
+    max_age: Duration | None = None,
+    refresh: bool = False,
+    offline: bool = False,
+    stale_if_error: Duration | None = None,
+    cache: bool = True,
+    backend: Literal["pyarrow"],
+    schema_overrides: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    client: Client | None = None,
 ) -> pa.Table: ...
-@takes_words
+@overload
 def read_appmetrica(
-    resource: str, *, store: bool = True, backend: Backend = "polars", **words: Unpack[Words]
+    resource: ResourceName | str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: FieldNames | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
+    max_age: Duration | None = None,
+    refresh: bool = False,
+    offline: bool = False,
+    stale_if_error: Duration | None = None,
+    cache: bool = True,
+    backend: Backend,
+    schema_overrides: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    client: Client | None = None,
+) -> pl.DataFrame | pd.DataFrame | pa.Table: ...
+@_suggest_parameters
+def read_appmetrica(
+    resource: ResourceName | str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: FieldNames | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
+    max_age: Duration | None = None,
+    refresh: bool = False,
+    offline: bool = False,
+    stale_if_error: Duration | None = None,
+    cache: bool = True,
+    backend: Backend = "polars",
+    schema_overrides: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    client: Client | None = None,
 ) -> pl.DataFrame | pd.DataFrame | pa.Table:
     """Read an export of the AppMetrica Logs API into a frame.
 
@@ -48,31 +201,69 @@ def read_appmetrica(
 
     Parameters
     ----------
-    {words}
-    store : bool, default True
-        Whether to look in the store and to keep the file there. With False the store is neither read nor written.
+    resource : str
+        What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
+    application_id : int
+        The application's number in AppMetrica, not its SDK or API key.
+    date_since, date_until : str, date or datetime
+        First and last moment, both included, in the application's own time zone. A day without a time of day means
+        its first second as ``date_since`` and its last as ``date_until``. Moments with a time zone are converted to
+        the application's, which the Management API is asked for once. Required, except for resources that export
+        their whole current set (`list_resources` says which).
+    fields : list of str, optional
+        The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
+    filters : dict, optional
+        Fields and the one value that each must equal, as in ``{"event_name": "purchase"}``; the server filters.
+    date_dimension : {"default", "receive"}, default "default"
+        Whether the dates mean the time on the device or the time at which the server received the row.
+    limit : int, optional
+        The most rows to export; which ones is up to the server.
+    skip_unavailable_shards : bool, default False
+        Export what is reachable (a loss of at most 1 %) while AppMetrica says that its Logs API is disabled.
+    wire_format : {"csv", "json"}, default "csv"
+        What the server sends; the result is the same, and CSV is faster.
+    max_age : float or timedelta, optional
+        Accept a file that was built at most this many seconds ago, from the cache or the server. Default: the
+        server's own rule, a file that was fetched at most 24 hours ago.
+    refresh : bool, default False
+        Have the server build a new file now.
+    offline : bool, default False
+        Never use the network; accept a cached file of any age.
+    stale_if_error : float or timedelta, optional
+        Fall back, with a `CacheWarning`, on a cached file that has been stale for at most this many seconds when the
+        network or the server fails or its quota is used up. Off by default.
+    cache : bool, default True
+        Whether to look in the cache and to keep the file there. With False, the cache is neither read nor written.
     backend : {"polars", "pandas", "pyarrow"}, default "polars"
         What to return.
+    schema_overrides : dict, optional
+        Fields and the type wanted instead of the catalogue's: a Polars or Arrow data type or the name of an Arrow
+        type. It also declares fields that the catalogue does not know, such as custom profile attributes.
+    strict : bool, default False
+        Raise `SchemaError` for a value that does not fit its column's type, instead of keeping the column as text
+        with a `SchemaWarning`.
+    client : Client, optional
+        Token, server, cache and patience. Default: ``Client()``, which reads the environment variables.
 
     Returns
     -------
     polars.DataFrame, pandas.DataFrame or pyarrow.Table
-        One row per exported row, in the server's order, which is none; one column per field, in the order asked. Ids
+        One row per exported row, in no guaranteed order; one column per field, in the order given. Ids
         are UInt64, ``*_timestamp`` UTC datetimes, ``*_datetime`` naive datetimes in the application's time zone,
         booleans nullable, an empty cell null. pandas columns are Arrow-backed. Without rows, the schema is the same.
 
     Raises
     ------
     InvalidRequestError, MissingTokenError, NotCachedError
-        Before the export is asked for.
+        Before the export is requested.
     AuthenticationError, RequestRejectedError, QuotaExceededError, ServerError, PreparationTimeoutError, DownloadError
-        What the server or the network answered. Nothing is stored then.
+        What the server or the network answered. Nothing is cached then.
     DecodeError, SchemaError
-        The body was not the export that was asked for.
+        The body was not the requested export.
 
     See Also
     --------
-    scan_appmetrica : for exports that are larger than memory, or of which little is needed
+    scan_appmetrica : for exports larger than memory, or of which little is needed
     iter_appmetrica : batch after batch
     download_appmetrica : for other programs
 
@@ -107,31 +298,108 @@ def read_appmetrica(
     >>> len(purchases)
     84
     """
-    read = reading.checked_backend(backend)
-    asked = _placed(order(resource, **words), store=store)
+    read = load_backend(backend)
+    options = build_options(
+        resource,
+        application_id=application_id,
+        date_since=date_since,
+        date_until=date_until,
+        fields=fields,
+        filters=filters,
+        date_dimension=date_dimension,
+        limit=limit,
+        skip_unavailable_shards=skip_unavailable_shards,
+        wire_format=wire_format,
+        max_age=max_age,
+        refresh=refresh,
+        offline=offline,
+        stale_if_error=stale_if_error,
+        cache=cache,
+        schema_overrides=schema_overrides,
+        strict=strict,
+        client=client,
+    )
 
-    def answer() -> pl.DataFrame | pd.DataFrame | pa.Table:
-        with obtained(asked, store=store) as export:
-            return read(export)
+    def attempt() -> Any:
+        with open_exports(options) as exports:
+            return read(exports)
 
-    return _insisted(answer)
+    frame: pl.DataFrame | pd.DataFrame | pa.Table = retry_if_evicted(attempt)
+    return frame
 
 
-@takes_words
-def scan_appmetrica(resource: str, **words: Unpack[Words]) -> pl.LazyFrame:
+@_suggest_parameters
+def scan_appmetrica(
+    resource: ResourceName | str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: FieldNames | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
+    max_age: Duration | None = None,
+    refresh: bool = False,
+    offline: bool = False,
+    stale_if_error: Duration | None = None,
+    schema_overrides: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    client: Client | None = None,
+) -> pl.LazyFrame:
     """Scan an export of the AppMetrica Logs API lazily with Polars.
 
-    The file is fetched at once where the store has none that is fresh enough; what is lazy is the reading of it. The
-    store keeps a file that a younger one has replaced for another day, so that a pending LazyFrame can still collect.
+    The file is fetched at once if the cache has none that is fresh enough; what is lazy is reading it. The cache keeps
+    a file that a newer one has replaced for another day, so that a pending LazyFrame can still collect.
 
     Parameters
     ----------
-    {words}
+    resource : str
+        What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
+    application_id : int
+        The application's number in AppMetrica, not its SDK or API key.
+    date_since, date_until : str, date or datetime
+        First and last moment, both included, in the application's own time zone. A day without a time of day means
+        its first second as ``date_since`` and its last as ``date_until``. Moments with a time zone are converted to
+        the application's, which the Management API is asked for once. Required, except for resources that export
+        their whole current set (`list_resources` says which).
+    fields : list of str, optional
+        The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
+    filters : dict, optional
+        Fields and the one value that each must equal, as in ``{"event_name": "purchase"}``; the server filters.
+    date_dimension : {"default", "receive"}, default "default"
+        Whether the dates mean the time on the device or the time at which the server received the row.
+    limit : int, optional
+        The most rows to export; which ones is up to the server.
+    skip_unavailable_shards : bool, default False
+        Export what is reachable (a loss of at most 1 %) while AppMetrica says that its Logs API is disabled.
+    wire_format : {"csv", "json"}, default "csv"
+        What the server sends; the result is the same, and CSV is faster.
+    max_age : float or timedelta, optional
+        Accept a file that was built at most this many seconds ago, from the cache or the server. Default: the
+        server's own rule, a file that was fetched at most 24 hours ago.
+    refresh : bool, default False
+        Have the server build a new file now.
+    offline : bool, default False
+        Never use the network; accept a cached file of any age.
+    stale_if_error : float or timedelta, optional
+        Fall back, with a `CacheWarning`, on a cached file that has been stale for at most this many seconds when the
+        network or the server fails or its quota is used up. Off by default.
+    schema_overrides : dict, optional
+        Fields and the type wanted instead of the catalogue's: a Polars or Arrow data type or the name of an Arrow
+        type. It also declares fields that the catalogue does not know, such as custom profile attributes.
+    strict : bool, default False
+        Raise `SchemaError` for a value that does not fit its column's type, instead of keeping the column as text
+        with a `SchemaWarning`.
+    client : Client, optional
+        Token, server, cache and patience. Default: ``Client()``, which reads the environment variables.
 
     Returns
     -------
     polars.LazyFrame
-        Over the stored Parquet, with the columns and dtypes of `read_appmetrica`.
+        Over the cached Parquet, with the columns and dtypes of `read_appmetrica`.
 
     Raises
     ------
@@ -145,27 +413,105 @@ def scan_appmetrica(resource: str, **words: Unpack[Words]) -> pl.LazyFrame:
     >>> lazy.group_by("country_iso_code").len().sort("len", descending=True).head(2).collect().rows()
     [('RU', 43), ('US', 12)]
     """
-    return reading.to_lazy(lent(order(resource, **words)))
+    options = build_options(
+        resource,
+        application_id=application_id,
+        date_since=date_since,
+        date_until=date_until,
+        fields=fields,
+        filters=filters,
+        date_dimension=date_dimension,
+        limit=limit,
+        skip_unavailable_shards=skip_unavailable_shards,
+        wire_format=wire_format,
+        max_age=max_age,
+        refresh=refresh,
+        offline=offline,
+        stale_if_error=stale_if_error,
+        schema_overrides=schema_overrides,
+        strict=strict,
+        client=client,
+    )
+    from .integrations.polars import scan
+
+    return scan(lease_exports(options))
 
 
-@takes_words
+@_suggest_parameters
 def iter_appmetrica(
-    resource: str, *, store: bool = True, batch_size: int = 65_536, **words: Unpack[Words]
+    resource: ResourceName | str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: FieldNames | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
+    max_age: Duration | None = None,
+    refresh: bool = False,
+    offline: bool = False,
+    stale_if_error: Duration | None = None,
+    cache: bool = True,
+    batch_size: int = 65_536,
+    schema_overrides: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    client: Client | None = None,
 ) -> pa.RecordBatchReader:
     """Iterate over an export of the AppMetrica Logs API in Arrow record batches.
 
     Parameters
     ----------
-    {words}
-    store : bool, default True
-        Whether to look in the store and to keep the file there. With False the store is neither read nor written.
+    resource : str
+        What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
+    application_id : int
+        The application's number in AppMetrica, not its SDK or API key.
+    date_since, date_until : str, date or datetime
+        First and last moment, both included, in the application's own time zone. A day without a time of day means
+        its first second as ``date_since`` and its last as ``date_until``. Moments with a time zone are converted to
+        the application's, which the Management API is asked for once. Required, except for resources that export
+        their whole current set (`list_resources` says which).
+    fields : list of str, optional
+        The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
+    filters : dict, optional
+        Fields and the one value that each must equal, as in ``{"event_name": "purchase"}``; the server filters.
+    date_dimension : {"default", "receive"}, default "default"
+        Whether the dates mean the time on the device or the time at which the server received the row.
+    limit : int, optional
+        The most rows to export; which ones is up to the server.
+    skip_unavailable_shards : bool, default False
+        Export what is reachable (a loss of at most 1 %) while AppMetrica says that its Logs API is disabled.
+    wire_format : {"csv", "json"}, default "csv"
+        What the server sends; the result is the same, and CSV is faster.
+    max_age : float or timedelta, optional
+        Accept a file that was built at most this many seconds ago, from the cache or the server. Default: the
+        server's own rule, a file that was fetched at most 24 hours ago.
+    refresh : bool, default False
+        Have the server build a new file now.
+    offline : bool, default False
+        Never use the network; accept a cached file of any age.
+    stale_if_error : float or timedelta, optional
+        Fall back, with a `CacheWarning`, on a cached file that has been stale for at most this many seconds when the
+        network or the server fails or its quota is used up. Off by default.
+    cache : bool, default True
+        Whether to look in the cache and to keep the file there. With False, the cache is neither read nor written.
     batch_size : int, default 65_536
-        The most rows that a batch holds.
+        The most rows of a batch.
+    schema_overrides : dict, optional
+        Fields and the type wanted instead of the catalogue's: a Polars or Arrow data type or the name of an Arrow
+        type. It also declares fields that the catalogue does not know, such as custom profile attributes.
+    strict : bool, default False
+        Raise `SchemaError` for a value that does not fit its column's type, instead of keeping the column as text
+        with a `SchemaWarning`.
+    client : Client, optional
+        Token, server, cache and patience. Default: ``Client()``, which reads the environment variables.
 
     Returns
     -------
     pyarrow.RecordBatchReader
-        A context manager, too. One batch is in memory at a time, with the columns and types of `read_appmetrica`.
+        Also a context manager. One batch is in memory at a time, with the columns and types of `read_appmetrica`.
 
     Raises
     ------
@@ -188,30 +534,105 @@ def iter_appmetrica(
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size <= 0:
         raise InvalidRequestError(f"batch_size takes a whole number from 1, not {batch_size!r}.")
+    options = build_options(
+        resource,
+        application_id=application_id,
+        date_since=date_since,
+        date_until=date_until,
+        fields=fields,
+        filters=filters,
+        date_dimension=date_dimension,
+        limit=limit,
+        skip_unavailable_shards=skip_unavailable_shards,
+        wire_format=wire_format,
+        max_age=max_age,
+        refresh=refresh,
+        offline=offline,
+        stale_if_error=stale_if_error,
+        cache=cache,
+        schema_overrides=schema_overrides,
+        strict=strict,
+        client=client,
+    )
     import pyarrow as pa
 
-    asked = _placed(order(resource, **words), store=store)
+    def attempt() -> tuple[Any, Iterator[Any]]:
+        items = _iter_schema_and_batches(options, batch_size)
+        return next(items), items
 
-    def begun() -> tuple[Any, Iterator[Any]]:
-        pieces = _pieces(asked, store=store, batch_size=batch_size)
-        return next(pieces), pieces
-
-    return pa.RecordBatchReader.from_batches(*_insisted(begun))
+    return pa.RecordBatchReader.from_batches(*retry_if_evicted(attempt))
 
 
-@takes_words
-def download_appmetrica(resource: str, **words: Unpack[Words]) -> list[Path]:
-    """Download an export of the AppMetrica Logs API and return where its Parquet lies.
+@_suggest_parameters
+def download_appmetrica(
+    resource: ResourceName | str,
+    *,
+    application_id: int | str,
+    date_since: Moment | None = None,
+    date_until: Moment | None = None,
+    fields: FieldNames | None = None,
+    filters: Mapping[str, FilterValue] | None = None,
+    date_dimension: DateDimension = "default",
+    limit: int | None = None,
+    skip_unavailable_shards: bool = False,
+    wire_format: WireFormat = "csv",
+    max_age: Duration | None = None,
+    refresh: bool = False,
+    offline: bool = False,
+    stale_if_error: Duration | None = None,
+    schema_overrides: Mapping[str, Any] | None = None,
+    strict: bool = False,
+    client: Client | None = None,
+) -> list[Path]:
+    """Download an export of the AppMetrica Logs API and return the paths of its Parquet files.
 
     Parameters
     ----------
-    {words}
+    resource : str
+        What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
+    application_id : int
+        The application's number in AppMetrica, not its SDK or API key.
+    date_since, date_until : str, date or datetime
+        First and last moment, both included, in the application's own time zone. A day without a time of day means
+        its first second as ``date_since`` and its last as ``date_until``. Moments with a time zone are converted to
+        the application's, which the Management API is asked for once. Required, except for resources that export
+        their whole current set (`list_resources` says which).
+    fields : list of str, optional
+        The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
+    filters : dict, optional
+        Fields and the one value that each must equal, as in ``{"event_name": "purchase"}``; the server filters.
+    date_dimension : {"default", "receive"}, default "default"
+        Whether the dates mean the time on the device or the time at which the server received the row.
+    limit : int, optional
+        The most rows to export; which ones is up to the server.
+    skip_unavailable_shards : bool, default False
+        Export what is reachable (a loss of at most 1 %) while AppMetrica says that its Logs API is disabled.
+    wire_format : {"csv", "json"}, default "csv"
+        What the server sends; the result is the same, and CSV is faster.
+    max_age : float or timedelta, optional
+        Accept a file that was built at most this many seconds ago, from the cache or the server. Default: the
+        server's own rule, a file that was fetched at most 24 hours ago.
+    refresh : bool, default False
+        Have the server build a new file now.
+    offline : bool, default False
+        Never use the network; accept a cached file of any age.
+    stale_if_error : float or timedelta, optional
+        Fall back, with a `CacheWarning`, on a cached file that has been stale for at most this many seconds when the
+        network or the server fails or its quota is used up. Off by default.
+    schema_overrides : dict, optional
+        Fields and the type wanted instead of the catalogue's: a Polars or Arrow data type or the name of an Arrow
+        type. It also declares fields that the catalogue does not know, such as custom profile attributes.
+    strict : bool, default False
+        Raise `SchemaError` for a value that does not fit its column's type, instead of keeping the column as text
+        with a `SchemaWarning`.
+    client : Client, optional
+        Token, server, cache and patience. Default: ``Client()``, which reads the environment variables.
 
     Returns
     -------
     list of pathlib.Path
-        Parquet files that together hold the export, for DuckDB, Spark or whatever reads Parquet. They belong to the
-        store and are not to be changed. A file may hold more columns than were asked for.
+        Parquet files that together are the export, for DuckDB, Spark or any other reader of Parquet. They belong to
+        the cache: do not change them. A file may have more columns than were asked for.
 
     Raises
     ------
@@ -228,24 +649,31 @@ def download_appmetrica(resource: str, **words: Unpack[Words]) -> list[Path]:
     >>> duckdb.read_parquet([str(path) for path in paths]).aggregate("count(*)").fetchall()
     [(96,)]
     """
-    return [lent(order(resource, **words)).path]
+    options = build_options(
+        resource,
+        application_id=application_id,
+        date_since=date_since,
+        date_until=date_until,
+        fields=fields,
+        filters=filters,
+        date_dimension=date_dimension,
+        limit=limit,
+        skip_unavailable_shards=skip_unavailable_shards,
+        wire_format=wire_format,
+        max_age=max_age,
+        refresh=refresh,
+        offline=offline,
+        stale_if_error=stale_if_error,
+        schema_overrides=schema_overrides,
+        strict=strict,
+        client=client,
+    )
+    return [export.path for export in lease_exports(options)]
 
 
-def _placed(asked: Order, *, store: bool) -> Order:
-    if not store and asked.wish.offline:
-        raise InvalidRequestError("offline=True reads the store only and store=False never does: drop one of the two.")
-    return asked
-
-
-def _insisted(attempt: Callable[[], Answer]) -> Answer:
-    """Try again, once, should another process remove the file between its being found and its being opened."""
-    try:
-        return attempt()
-    except FileNotFoundError:
-        return attempt()
-
-
-def _pieces(asked: Order, *, store: bool, batch_size: int) -> Iterator[Any]:
+def _iter_schema_and_batches(options: ReadOptions, batch_size: int) -> Iterator[Any]:
     """Yield the schema first, then the batches, so that the export is there before the first batch is asked for."""
-    with obtained(asked, store=store) as export:
-        yield from reading.pieces(export, batch_size=batch_size)
+    from .integrations.arrow import iter_batches
+
+    with open_exports(options) as exports:
+        yield from iter_batches(exports, batch_size=batch_size)

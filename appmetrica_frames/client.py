@@ -1,25 +1,30 @@
-"""How and where exports are asked for; shared by many calls."""
+"""The settings that calls share: server, token, cache, patience."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from appmetrica_frames.util import config
+from appmetrica_frames.util.clock import SystemClock
+from appmetrica_frames.util.durations import Duration, to_seconds
+
 from .errors import InvalidRequestError
-from .util import config
-from .util.durations import Duration, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from os import PathLike
     from pathlib import Path
 
     import polars as pl
 
+    from appmetrica_frames.logs_api.protocol import RetryPolicy
+    from appmetrica_frames.logs_api.transport import Connection
+    from appmetrica_frames.util.clock import Clock
 
-@dataclass(frozen=True, init=False)
+
+@dataclass(frozen=True, init=False, repr=False)
 class Client:
-    """The server, the store and the patience that calls share.
+    """The server, the cache and the patience that calls share.
 
     A client holds settings only, no connection: it can be made once per notebook, shared between threads and pickled.
     A pickle never carries the token; the process that unpickles it reads ``APPMETRICA_TOKEN``.
@@ -31,17 +36,17 @@ class Client:
         when a call needs it.
     base_url : str, optional
         Scheme, host and port of the server. Default: ``APPMETRICA_BASE_URL``, else
-        ``https://api.appmetrica.yandex.com``. The token goes to this origin alone; plain http is for loopback only.
+        ``https://api.appmetrica.yandex.com``. The token is sent to this origin only; plain http is for loopback only.
     cache_dir : path-like, optional
-        Directory of the store. Default: ``APPMETRICA_CACHE_DIR``, else the user's cache directory.
+        Directory of the cache. Default: ``APPMETRICA_CACHE_DIR``, else the user's cache directory.
     max_bytes : int, optional
-        Bytes that the store may hold: after a download, the least recently used exports go until it fits. The one
-        just stored stays, and so does one whose path was given to a LazyFrame or by `download_appmetrica` within the
-        last day. Default: no limit.
+        Bytes that the cache may hold: after a download, the least recently used exports are removed until it fits.
+        The export just fetched stays, and so does one whose path was given to a LazyFrame or by `download_appmetrica`
+        within the last day. Default: no limit.
     prepare_timeout : float or timedelta, default 3600.0
         Seconds to wait for the server to prepare a file.
     poll : tuple of two floats, default (2.0, 30.0)
-        Shortest and longest pause, in seconds, between two questions whether the file is ready. In between, the pause
+        Shortest and longest pause, in seconds, before asking again whether the file is ready. In between, the pause
         is a tenth of the time waited so far.
     network_timeout : float or timedelta, default 60.0
         Seconds without a byte from the server after which a connection counts as broken.
@@ -49,13 +54,13 @@ class Client:
         How often in a row a broken connection or a 5xx answer is tried again.
     progress : bool, optional
         ``False`` shows nothing. By default, a bar is shown in a terminal (on standard error) and in a notebook (below
-        the cell), and nothing elsewhere. ``True`` shows plain lines elsewhere, on standard error, a few of them for
-        an export. The logger ``appmetrica_frames`` gets the same lines at the level ``INFO`` in each case.
+        the cell), and nothing elsewhere. ``True`` shows plain lines elsewhere, on standard error, a few for each
+        export. The logger ``appmetrica_frames`` gets the same lines at the level ``INFO`` in each case.
 
     Raises
     ------
     InvalidRequestError
-        If a setting has no meaning.
+        If a setting is not valid.
 
     Examples
     --------
@@ -65,7 +70,7 @@ class Client:
     ['token']
     """
 
-    _token: config.Secret | None = field(repr=False, compare=False)
+    token: config.Secret | None = field(compare=False)
     base_url: str | None
     cache_dir: str | PathLike[str] | None
     max_bytes: int | None
@@ -89,18 +94,27 @@ class Client:
         progress: bool | None = None,
     ) -> None:
         settings = {
-            "_token": None if token is None else config.Secret(token),
-            "base_url": None if base_url is None else config.base_url(base_url, {}),
+            "token": None if token is None else config.Secret(token),
+            "base_url": None if base_url is None else config.resolve_base_url(base_url, {}),
             "cache_dir": cache_dir,
-            "max_bytes": None if max_bytes is None else config.byte_count(max_bytes),
-            "prepare_timeout": seconds(prepare_timeout, name="prepare_timeout"),
-            "poll": _poll(poll),
-            "network_timeout": seconds(network_timeout, name="network_timeout", zero=False),
-            "retries": _retries(retries),
+            "max_bytes": None if max_bytes is None else config.check_byte_count(max_bytes),
+            "prepare_timeout": to_seconds(prepare_timeout, name="prepare_timeout"),
+            "poll": _check_poll(poll),
+            "network_timeout": to_seconds(network_timeout, name="network_timeout", zero=False),
+            "retries": _check_retries(retries),
             "progress": progress,
         }
         for name, value in settings.items():
             object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        shown = {
+            "base_url": _describe_origin(self),
+            "cache_dir": repr(str(config.resolve_cache_directory(self.cache_dir))),
+            "token": _describe_token(self),
+        }
+        shown |= {known.name: repr(getattr(self, known.name)) for known in fields(self) if known.name not in shown}
+        return f"Client({', '.join(f'{name}={value}' for name, value in shown.items())})"
 
     def applications(self) -> pl.DataFrame:
         """List the applications that the token can see.
@@ -129,93 +143,76 @@ class Client:
         """
         import polars as pl
 
-        from .logs_api.management import applications
+        from appmetrica_frames.logs_api.management import list_applications
 
+        settings = resolve_settings(self)
+        with settings.connect() as connection:
+            applications = list_applications(connection, settings.retry_policy())
         schema = {"id": pl.UInt64, "name": pl.String, "time_zone_name": pl.String, "time_zone_offset": pl.Int64}
-        seen = [{name: found.get(name) for name in schema} for found in applications(self)]
-        return pl.DataFrame(seen, schema=schema).rename({"id": "application_id"})
-
-    def token(self, environ: Mapping[str, str] | None = None) -> config.Secret:
-        """Return the token that a call would send now, wrapped so that it does not print.
-
-        Parameters
-        ----------
-        environ : mapping, optional
-            Where to look for variables. Default: ``os.environ``.
-
-        Returns
-        -------
-        Secret
-            Its ``reveal()`` is the text.
-
-        Raises
-        ------
-        MissingTokenError
-            If there is none.
-
-        Examples
-        --------
-        >>> from appmetrica_frames import Client
-        >>> Client("my-token").token()
-        ***
-        """
-        return config.token(self._token, environ)
-
-    def origin(self, environ: Mapping[str, str] | None = None) -> str:
-        """Return the scheme, host and port that a call would ask now.
-
-        Parameters
-        ----------
-        environ : mapping, optional
-            Where to look for variables. Default: ``os.environ``.
-
-        Returns
-        -------
-        str
-
-        Examples
-        --------
-        >>> from appmetrica_frames import Client
-        >>> Client().origin({})
-        'https://api.appmetrica.yandex.com'
-        """
-        return config.base_url(self.base_url, environ)
-
-    def directory(self, environ: Mapping[str, str] | None = None) -> Path:
-        """Return the directory of the store that a call would use now.
-
-        Parameters
-        ----------
-        environ : mapping, optional
-            Where to look for variables. Default: ``os.environ``.
-
-        Returns
-        -------
-        pathlib.Path
-
-        Examples
-        --------
-        >>> from appmetrica_frames import Client
-        >>> Client(cache_dir="exports").directory().name
-        'exports'
-        """
-        return config.cache_directory(self.cache_dir, environ)
+        rows = [{name: application.get(name) for name in schema} for application in applications]
+        return pl.DataFrame(rows, schema=schema).rename({"id": "application_id"})
 
 
-def _poll(poll: tuple[Duration, Duration]) -> tuple[float, float]:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A client's settings as one call uses them, with the environment variables filled in."""
+
+    client: Client
+    origin: str
+    cache_directory: Path
+
+    def token(self) -> config.Secret:
+        """Return the token, or raise `MissingTokenError`."""
+        return config.resolve_token(self.client.token)
+
+    def retry_policy(self) -> RetryPolicy:
+        """Return how long to wait and how often to try."""
+        from appmetrica_frames.logs_api.protocol import RetryPolicy
+
+        return RetryPolicy(self.client.prepare_timeout, self.client.poll, self.client.retries)
+
+    def connect(self, clock: Clock | None = None) -> Connection:
+        """Return a connection to the server, to be closed by the caller."""
+        from appmetrica_frames.logs_api.transport import Connection
+
+        timeout = self.client.network_timeout
+        return Connection(self.origin, self.token(), network_timeout=timeout, clock=clock or SystemClock())
+
+
+def resolve_settings(client: Client | None = None) -> Settings:
+    """Return the settings of a client, or of ``Client()``, for a call that is made now."""
+    if client is not None and not isinstance(client, Client):
+        raise InvalidRequestError(f"client takes a Client, not {type(client).__name__}.")
+    client = client or Client()
+    return Settings(client, config.resolve_base_url(client.base_url), config.resolve_cache_directory(client.cache_dir))
+
+
+def _describe_origin(client: Client) -> str:
+    try:
+        return repr(config.resolve_base_url(client.base_url))
+    except InvalidRequestError:  # the environment variable is wrong; a repr must not raise
+        return f"<invalid {config.BASE_URL_VARIABLE}>"
+
+
+def _describe_token(client: Client) -> str:
+    secret, source = config.find_token(client.token)
+    return "None" if secret.is_empty() else f"<from the {'argument' if source == 'argument' else f'variable {source}'}>"
+
+
+def _check_poll(poll: tuple[Duration, Duration]) -> tuple[float, float]:
     try:
         shortest, longest = poll
     except (TypeError, ValueError):
         raise InvalidRequestError(
             f"poll takes the shortest and the longest pause, like (2, 30), not {poll!r}."
         ) from None
-    pauses = seconds(shortest, name="poll"), seconds(longest, name="poll")
+    pauses = to_seconds(shortest, name="poll"), to_seconds(longest, name="poll")
     if pauses[0] > pauses[1]:
         raise InvalidRequestError(f"poll takes the shortest pause first, like (2, 30), not {poll!r}.")
     return pauses
 
 
-def _retries(retries: int) -> int:
+def _check_retries(retries: int) -> int:
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise InvalidRequestError(f"retries takes a whole number from 0, not {retries!r}.")
     return retries

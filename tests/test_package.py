@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames.engine import options as words
+from appmetrica_frames.engine.options import build_options
 from appmetrica_frames.schema import catalog
 
 if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
 
 PACKAGE = Path(af.__file__).parent
-WAYS = [af.read_appmetrica, af.scan_appmetrica, af.iter_appmetrica, af.download_appmetrica]
+READERS = [af.read_appmetrica, af.scan_appmetrica, af.iter_appmetrica, af.download_appmetrica]
 HEAVY = {"polars", "pandas", "httpx", "pyarrow"}
 
 
@@ -68,21 +69,60 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         af.read_metrica  # type: ignore[attr-defined]  # noqa: B018
 
 
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
-def test_every_way_has_the_shared_words_in_its_signature_and_its_help(way: Any) -> None:
-    shared = inspect.signature(words.order).parameters
-    own = inspect.signature(way).parameters
-    assert {name: own[name].default for name in shared} == {name: word.default for name, word in shared.items()}
-    assert not any(parameter.kind is parameter.VAR_KEYWORD for parameter in own.values())
+SHARED = inspect.signature(build_options).parameters
+OWN = {
+    "read_appmetrica": {"cache", "backend"},
+    "scan_appmetrica": set(),
+    "iter_appmetrica": {"cache", "batch_size"},
+    "download_appmetrica": set(),
+}
+
+
+@pytest.mark.parametrize("function", READERS, ids=lambda function: function.__name__)
+def test_every_reader_shows_the_shared_parameters_in_its_source(function: Any) -> None:
+    own = inspect.signature(function).parameters
+    shared = {name: parameter.default for name, parameter in SHARED.items() if name != "cache"}
+    extra = OWN[function.__name__]
+    assert {name: parameter.default for name, parameter in own.items() if name not in extra} == shared
+    assert set(own) - set(shared) == extra
     assert [name for name, p in own.items() if p.kind is not p.KEYWORD_ONLY] == ["resource"]
-    documented = inspect.getdoc(way) or ""
-    for name in own:
-        assert f"{name}" in documented.split("Returns\n")[0]
-    assert "{words}" not in documented
+    (written,) = _definitions(function.__name__)
+    assert [argument.arg for argument in [*written.args.args, *written.args.kwonlyargs]] == list(own)
 
 
-def test_type_checkers_see_the_words_that_are_there() -> None:
-    assert list(words.Words.__annotations__) == list(inspect.signature(words.order).parameters)[1:]
+@pytest.mark.parametrize("function", READERS, ids=lambda function: function.__name__)
+def test_every_reader_describes_each_parameter_as_the_others_do(function: Any) -> None:
+    described, model = _described(function), _described(af.read_appmetrica)
+    assert [name for names in described for name in names.split(", ")] == list(inspect.signature(function).parameters)
+    for names, text in described.items():
+        assert text == model.get(names, text)
+
+
+def test_every_overload_has_the_parameters_of_the_function() -> None:
+    names = list(inspect.signature(af.read_appmetrica).parameters)
+    for overload in _definitions("read_appmetrica", overloads=True):
+        assert [argument.arg for argument in [*overload.args.args, *overload.args.kwonlyargs]] == names
+
+
+def test_the_public_typed_dict_has_the_shared_parameters() -> None:
+    assert list(af.ExportParameters.__annotations__) == [name for name in SHARED if name not in {"resource", "cache"}]
+    assert af.ExportParameters.__required_keys__ == {"application_id"}
+
+
+def test_the_literal_of_resources_is_the_catalogue() -> None:
+    assert list(get_args(catalog.ResourceName)) == list(catalog.resources())
+
+
+def _definitions(name: str, *, overloads: bool = False) -> list[ast.FunctionDef]:
+    tree = ast.parse((PACKAGE / "api.py").read_text("utf-8"))
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
+    return [node for node in found if ("overload" in map(ast.unparse, node.decorator_list)) == overloads]
+
+
+def _described(function: Any) -> dict[str, str]:
+    """Return the descriptions of a function's parameters."""
+    section = (inspect.getdoc(function) or "").split("Parameters\n----------\n")[1].split("\n\n")[0]
+    return {found[1]: found[2] for found in re.finditer(r"^(\w[\w, ]*) : (.*(?:\n    .*)*)", section, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("name", [name for name in af.__all__ if callable(getattr(af, name))])
@@ -122,6 +162,6 @@ def test_field_types_of_the_catalogue() -> None:
     assert types["revenue_price"] == types["ecom_cart_item_quantity"] == "float64"
     assert {kind for name, kind in types.items() if name.endswith("_timestamp")} == {"unix_time"}
     assert {kind for name, kind in types.items() if name.endswith("_datetime")} == {"datetime"}
-    assert len(af.resources()) == 14
-    assert af.resources().filter(deprecated=True)["resource"].to_list() == ["profiles"]
+    assert len(af.list_resources()) == 14
+    assert af.list_resources().filter(deprecated=True)["resource"].to_list() == ["profiles"]
     assert get_type_hints(catalog.Field)["name"] is str

@@ -1,133 +1,210 @@
-"""What can go from the store: leftovers, old exports, the least recently used; planned first, then done."""
+"""What can be removed from the cache: leftovers, old exports, the least recently used; planned first, then done."""
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
-from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.util.durations import DAY
 from appmetrica_frames.util.files import TEMPORARY
 
-from . import pending
-from .pending import PENDING
-from .store import RECORD, Store, is_current, is_held, own_files, parquet_path, record, used_at
+from .leases import RECORD, is_in_use, is_leased, used_at
+from .store import (
+    PENDING,
+    LocalStore,
+    is_current,
+    key_of,
+    load_export,
+    load_pending_job,
+    own_files,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from .entry import Entry
+    from .entry import CachedExport
+    from .index import IndexedExport
+
+OLDER_LAYOUT = "v1"
+OLDER_FILE = re.compile(
+    r"[a-z0-9_]+/[0-9a-f]{32}/(?:(?:entry|pending)\.json(?:\.[0-9a-f]{32}\.tmp)?"
+    r"|[0-9a-f]{32}\.(?:parquet|lent|(?:parquet|part\d+)\.tmp))|locks/[0-9a-f]{32}\.lock"
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """An export in the store: where it lives and what is known of it."""
-
-    folder: Path
-    entry: Entry
-
-    @property
-    def path(self) -> Path:
-        """Its Parquet file."""
-        return parquet_path(self.folder, self.entry)
+def find_expired(exports: Iterable[CachedExport], *, fetched_before: float) -> list[CachedExport]:
+    """Return the exports that were fetched before an instant."""
+    return [export for export in exports if export.times.fetched_at < fetched_before]
 
 
-def too_old(exports: Iterable[Stored], *, stored_before: float) -> list[Stored]:
-    """Choose the exports that were stored before an instant."""
-    return [export for export in exports if export.entry.stored_at < stored_before]
-
-
-def too_many(exports: Iterable[Stored], *, max_bytes: int, now: float, keep: Path | None = None) -> list[Stored]:
-    """Choose the least recently used exports whose going leaves at most `max_bytes`.
-
-    An export whose path was given away within a day stays: a LazyFrame may be about to read it.
-    """
-    known = sorted(exports, key=lambda export: used_at(export.path))
-    excess = sum(export.entry.size for export in known) - max_bytes
+def find_least_recently_used(exports: Iterable[CachedExport], *, max_bytes: int, now: float) -> list[CachedExport]:
+    """Return the least recently used exports whose removal leaves at most `max_bytes`; leased ones stay."""
+    ordered = sorted(exports, key=lambda export: used_at(export.path))
+    excess = sum(export.size for export in ordered) - max_bytes
     chosen = []
-    for export in known:
-        if excess > 0 and export.folder != keep and not is_held(export.path, now, minutes=0.0):
+    for export in ordered:
+        if excess > 0 and not is_leased(export.path, now):
             chosen.append(export)
-            excess -= export.entry.size
+            excess -= export.size
     return chosen
 
 
-def evict(store: Store, *, max_bytes: int, now: float, keep: Path) -> None:
-    """Remove the least recently used exports, but never the one that was just stored."""
-    exports = [Stored(folder, entry) for folder, entry in store.records()]
-    for export in too_many(exports, max_bytes=max_bytes, now=now, keep=keep):
-        remove_export(store, export, now=now)
+def evict(store: LocalStore, *, max_bytes: int, now: float, keep: Path) -> None:
+    """Remove the least recently used exports until at most `max_bytes` are left, but never the one in `keep`.
 
-
-def leftovers(store: Store, now: float) -> Iterator[Path]:
-    """Yield the files that belong to no export: of crashes, of replaced generations, of damaged records."""
-    for folder in store.folders():
-        with store.idle(folder.name) as idle:
-            if idle:
-                yield from _leftovers_in(folder, now)
-
-
-def remove_export(store: Store, export: Stored, *, now: float | None = None) -> bool:
-    """Remove an export, unless another process replaces it.
-
-    With `now`, the files of generations before it stay as long as somebody may hold them.
+    The index gives sizes and an order; the record is read only of an export that is about to go.
     """
-    with store.idle(export.folder.name) as idle:
-        if not idle or not is_current(export.folder, export.entry):
+    excess = store.index.total() - max_bytes
+    if excess <= 0:
+        return
+    for folder, size, _ in _by_last_use(store):
+        if excess <= 0:
+            return
+        if folder != keep and _evict_one(store, folder, now):
+            excess -= size
+
+
+def _by_last_use(store: LocalStore) -> Iterator[IndexedExport]:
+    """Yield the indexed exports by their last use, which is noted on their records and may be later than indexed."""
+    later: list[tuple[float, str, IndexedExport]] = []
+    for indexed in store.index.least_recently_used():
+        while later and later[0][0] <= indexed.used_at:
+            yield heappop(later)[-1]
+        last_use = used_at(indexed.folder / RECORD)
+        if last_use > indexed.used_at:
+            heappush(later, (last_use, str(indexed.folder), indexed))
+        else:
+            yield indexed
+    while later:
+        yield heappop(later)[-1]
+
+
+def _evict_one(store: LocalStore, folder: Path, now: float) -> bool:
+    """Remove the export of a folder unless it is leased; tell whether it is gone."""
+    try:
+        export = load_export(folder)
+    except (OSError, ValueError):
+        store.index.remove(folder)
+        return True
+    return not is_leased(export.path, now) and remove_export(store, export, now=now, only_idle=True)
+
+
+def remove_export(
+    store: LocalStore, export: CachedExport, *, now: float | None = None, only_idle: bool = False
+) -> bool:
+    """Remove an export, unless another process is replacing it.
+
+    Parameters
+    ----------
+    now
+        If given, files of earlier versions stay as long as somebody may use them.
+    only_idle
+        Leave an export alone that has been leased meanwhile.
+    """
+    folder = export.path.parent
+    with store.locks.try_acquire(export.key) as acquired:
+        if not acquired or not is_current(export) or (only_idle and now and is_leased(export.path, now)):
             return False
-        # The record goes first: without it the files are nobody's, and a crash in between leaves a miss.
-        _remove(export.folder / RECORD)
-        for path in own_files(export.folder):
-            current = _generation(path) == export.entry.generation
-            if now is None or current or not is_held(path.with_suffix(".parquet"), now):
+        # The record goes first: without it the files belong to nothing, and a crash in between leaves a miss.
+        _remove(folder / RECORD)
+        store.index.remove(folder)
+        for path in own_files(folder):
+            parquet, is_own = _parquet_of(path), _version_of(path) == export.version
+            # A lease that was taken between the two looks found no record afterwards, or is respected here.
+            leased = only_idle and now is not None and is_leased(parquet, now)
+            if not leased and (now is None or is_own or not is_in_use(parquet, now)):
                 _remove(path)
-        _remove_empty(export.folder)
+        _remove_empty(folder)
     return True
 
 
-def remove_leftovers(store: Store, paths: Iterable[Path], now: float) -> None:
+def find_leftovers(store: LocalStore, now: float) -> list[Path]:
+    """Return the files that belong to no export: of crashes, replaced versions, damaged records, older layouts.
+
+    Nothing is written, not even a lock file.
+    """
+    found = [
+        path
+        for folder in store.folders()
+        if not store.locks.is_held(key_of(folder))
+        for path in _leftovers_in(folder, now)
+    ]
+    return found + _older_layout(store)
+
+
+def remove_leftovers(store: LocalStore, paths: Iterable[Path], now: float) -> None:
     """Remove leftovers, and the folders that hold nothing else."""
     planned = set(paths)
-    for folder in store.folders():
-        with store.idle(folder.name) as idle:
-            if idle:  # and once more: what was left over when the plan was made may have become an export
+    for folder in list(store.folders()):
+        with store.locks.try_acquire(key_of(folder)) as acquired:
+            if acquired:  # and once more: a leftover of the plan may have become an export
                 for path in planned.intersection(_leftovers_in(folder, now)):
                     _remove(path)
                 _remove_empty(folder)
+    older = planned.intersection(_older_layout(store))
+    for path in older:
+        _remove(path)
+    for folder in sorted({parent for path in older for parent in (path.parent, *path.parent.parents)}, reverse=True):
+        if folder.is_relative_to(store.directory / OLDER_LAYOUT):
+            _remove_one(folder)
 
 
 def _leftovers_in(folder: Path, now: float) -> Iterator[Path]:
     try:
-        current = record(folder).generation
+        current = load_export(folder).version
     except (FileNotFoundError, ValueError):
         current = None
     except OSError:
         return  # as long as the record cannot be read, nobody knows what belongs to it
     for path in own_files(folder):
-        generation = _generation(path)
-        if path.name == RECORD:
-            old = current is None
-        elif path.name == PENDING:
-            mark = pending.found(folder)
-            old = mark is None or mark.requested_at < now - DAY
-        elif path.name.endswith(TEMPORARY):
-            old = True
-        else:
-            old = generation != current and not is_held(path.with_suffix(".parquet"), now)
-        if old:
+        if _is_leftover(path, current, now):
             yield path
 
 
-def _generation(path: Path) -> str:
+def _is_leftover(path: Path, current: str | None, now: float) -> bool:
+    if path.name == RECORD:
+        return current is None
+    if path.name == PENDING:
+        job = load_pending_job(path.parent)
+        return job is None or not now - DAY <= job.requested_at <= now
+    if path.name.endswith(TEMPORARY):
+        return True
+    return _version_of(path) != current and not is_in_use(_parquet_of(path), now)
+
+
+def _older_layout(store: LocalStore) -> list[Path]:
+    root = store.directory / OLDER_LAYOUT
+    with suppress(OSError):
+        return sorted(
+            path
+            for path in root.rglob("*")
+            if OLDER_FILE.fullmatch(path.relative_to(root).as_posix()) and path.is_file() and not path.is_symlink()
+        )
+    return []
+
+
+def _version_of(path: Path) -> str:
     return path.name.split(".")[0]
 
 
+def _parquet_of(path: Path) -> Path:
+    return path.with_name(f"{_version_of(path)}.parquet")
+
+
 def _remove(path: Path) -> None:
-    with suppress(FileNotFoundError, PermissionError):  # gone already; or open, on Windows
+    with suppress(FileNotFoundError, PermissionError, IsADirectoryError):  # gone already; or open, on Windows
         path.unlink()
 
 
 def _remove_empty(folder: Path) -> None:
+    """Remove the folder of an export, and that of its request, where nothing is left in them."""
+    _remove_one(folder)
+    _remove_one(folder.parent)
+
+
+def _remove_one(folder: Path) -> None:
     with suppress(OSError):
         folder.rmdir()

@@ -1,66 +1,36 @@
-"""The store, as its owner sees it: list, look at, remove."""
+"""The cache, as its owner sees it: list, look at, remove."""
 
 from __future__ import annotations
 
 import time
-import warnings
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from appmetrica_frames.errors import CacheWarning
+from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.schema import catalog
 from appmetrica_frames.util import config
-from appmetrica_frames.util.durations import Duration, seconds
+from appmetrica_frames.util.durations import Duration, to_seconds
 
-from . import eviction as pruning
-from .eviction import Stored
-from .store import RECORD, Store, is_damaged, is_sound
+from . import eviction
+from .leases import RECORD
+from .store import LocalStore, is_damaged, is_intact, load_export
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
     from pathlib import Path
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachedExport:
-    """One stored export.
-
-    Attributes
-    ----------
-    key : str
-        Its name in the store.
-    resource : str
-        What was exported.
-    request : dict
-        The wire parameters that were sent.
-    path : pathlib.Path
-        Its Parquet file.
-    rows, size : int
-        Number of rows; bytes on disk.
-    built_not_before, stored_at : datetime
-        UTC: the earliest instant at which the server can have built it; when it was stored here.
-    """
-
-    key: str
-    resource: str
-    request: dict[str, Any]
-    path: Path
-    rows: int
-    size: int
-    built_not_before: datetime
-    stored_at: datetime
+    from .entry import CachedExport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheInfo:
-    """The store as a whole.
+    """The cache as a whole.
 
     Attributes
     ----------
     directory : pathlib.Path
-        Where it is.
+        Where it is kept.
     exports, rows : int
         Number of exports, and of the rows in all of them.
     size : int
@@ -75,14 +45,15 @@ class CacheInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PruneResult:
-    """What is removed, or would be.
+    """What was removed, or would be.
 
     Attributes
     ----------
     exports : tuple of CachedExport
-        Exports that go.
+        Exports that were removed.
     leftovers : tuple of pathlib.Path
-        Files that belong to no export: of interrupted downloads, of replaced generations, of damaged records.
+        Files that belong to no export: of interrupted downloads, of replaced versions, of damaged records,
+        of older layouts of the cache.
     size : int
         Bytes freed.
     dry_run : bool
@@ -97,22 +68,22 @@ class PruneResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyResult:
-    """Which stored exports are, bit for bit, what was stored.
+    """Which cached exports are, bit for bit, what was fetched.
 
     Attributes
     ----------
-    sound : tuple of CachedExport
+    intact : tuple of CachedExport
         Exports that are.
     damaged : tuple of pathlib.Path
         Parquet files and records that are not.
     """
 
-    sound: tuple[CachedExport, ...]
+    intact: tuple[CachedExport, ...]
     damaged: tuple[Path, ...]
 
 
 class Cache:
-    """The local store of exports.
+    """The local cache of exports.
 
     Parameters
     ----------
@@ -127,23 +98,23 @@ class Cache:
     """
 
     def __init__(self, directory: str | PathLike[str] | None = None) -> None:
-        self._store = Store(config.cache_directory(directory))
+        self._store = LocalStore(config.resolve_cache_directory(directory))
 
     def __repr__(self) -> str:
         return f"Cache({str(self.directory)!r})"
 
     @property
     def directory(self) -> Path:
-        """Where the store lives."""
+        """Where the cache is kept."""
         return self._store.directory
 
     def ls(self, *, resource: str | None = None) -> list[CachedExport]:
-        """List the stored exports, the latest stored first.
+        """List the cached exports, the latest fetched first.
 
         Parameters
         ----------
         resource : str, optional
-            List exports of this resource only.
+            Exports of this resource only.
 
         Returns
         -------
@@ -161,8 +132,7 @@ class Cache:
         >>> [export.resource for export in Cache().ls()]
         ['push_tokens']
         """
-        found = [_shown(stored) for stored in self._stored(resource)]
-        return sorted(found, key=lambda export: export.stored_at, reverse=True)
+        return sorted(self._load(resource), key=lambda export: export.fetched_at, reverse=True)
 
     def info(self) -> CacheInfo:
         """Count the exports, their rows and their bytes.
@@ -175,24 +145,24 @@ class Cache:
         --------
         >>> from appmetrica_frames import Cache, read_appmetrica
         >>> tokens = read_appmetrica("push_tokens", application_id=1111, fields=["token"])
-        >>> found = Cache().info()
-        >>> (found.exports, found.rows == tokens.height)
+        >>> info = Cache().info()
+        >>> (info.exports, info.rows == tokens.height)
         (1, True)
         """
-        found = self.ls()
+        exports = self.ls()
         return CacheInfo(
             directory=self.directory,
-            exports=len(found),
-            rows=sum(export.rows for export in found),
-            size=sum(export.size for export in found),
+            exports=len(exports),
+            rows=sum(export.rows for export in exports),
+            size=sum(export.size for export in exports),
         )
 
     def verify(self) -> VerifyResult:
-        """Read every stored file and compare it with its checksum. Nothing is removed; `prune` does that.
+        """Read every cached file and compare it with its checksum. Nothing is removed; `prune` does that.
 
         Returns
         -------
-        Verification
+        VerifyResult
 
         Examples
         --------
@@ -200,19 +170,9 @@ class Cache:
         >>> Cache().verify().damaged
         ()
         """
-        sound, damaged = [], []
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", CacheWarning)  # they are what is returned
-            known = {stored.folder: stored for stored in self._stored()}
-        for folder in self._store.folders():
-            stored = known.get(folder)
-            if stored is None and (folder / RECORD).exists():
-                damaged.append(folder / RECORD)
-            elif stored and is_sound(folder, stored.entry):
-                sound.append(_shown(stored))
-            elif stored:
-                damaged.append(stored.path)
-        return VerifyResult(sound=tuple(sound), damaged=tuple(damaged))
+        intact, damaged, records = self._check_all()
+        paths = [*records, *(export.path for export in damaged)]
+        return VerifyResult(intact=tuple(intact), damaged=tuple(sorted(paths)))
 
     def prune(
         self, *, max_bytes: int | None = None, older_than: Duration | None = None, dry_run: bool = False
@@ -225,19 +185,19 @@ class Cache:
             Remove the least recently used exports until at most so many bytes are left. An export whose path was
             given to a LazyFrame or by `download_appmetrica` within the last day stays.
         older_than : float or timedelta, optional
-            Remove exports that were stored more than so many seconds ago.
+            Remove exports that were fetched more than so many seconds ago.
         dry_run : bool, default False
-            Say what would be removed, and remove nothing.
+            Report what would be removed, and write nothing.
 
         Returns
         -------
-        Removal
+        PruneResult
             The exports and leftovers removed, and the bytes freed.
 
         Raises
         ------
         InvalidRequestError
-            If ``max_bytes`` or ``older_than`` has no meaning.
+            If ``max_bytes`` or ``older_than`` is not valid.
 
         Examples
         --------
@@ -248,38 +208,49 @@ class Cache:
         ((), 0)
         """
         now = time.time()
-        suspect = set(self.verify().damaged)
-        known = list(self._stored())
-        going = [stored for stored in known if stored.path in suspect and is_damaged(stored.folder, stored.entry)]
-        if older_than is not None:
-            age = seconds(older_than, name="older_than")
-            going += pruning.too_old(_without(known, going), stored_before=now - age)
-        if max_bytes is not None:
-            limit = config.byte_count(max_bytes)
-            going += pruning.too_many(_without(known, going), max_bytes=limit, now=now)
-        return self._removed(going, list(pruning.leftovers(self._store, now)), dry_run=dry_run, now=now)
+        age = None if older_than is None else to_seconds(older_than, name="older_than")
+        limit = None if max_bytes is None else config.check_byte_count(max_bytes)
+        intact, suspect, _ = self._check_all()
+        chosen = [export for export in suspect if is_damaged(export)]
+        known = intact + _without(suspect, chosen)
+        if age is not None:
+            chosen += eviction.find_expired(known, fetched_before=now - age)
+        if limit is not None:
+            chosen += eviction.find_least_recently_used(_without(known, chosen), max_bytes=limit, now=now)
+        leftovers = eviction.find_leftovers(self._store, now)
+        size = sum(map(_size, leftovers))
+        if not dry_run:
+            eviction.remove_leftovers(self._store, leftovers, now)
+            chosen = [export for export in chosen if eviction.remove_export(self._store, export, now=now)]
+            self._store.index.rebuild()
+        size += sum(export.size for export in chosen)
+        return PruneResult(exports=tuple(chosen), leftovers=tuple(leftovers), size=size, dry_run=dry_run)
 
     def remove(self, *, key: str | None = None, resource: str | None = None, dry_run: bool = False) -> PruneResult:
-        """Remove exports: all, those of a resource, or the one of a key.
+        """Remove the export of a key, or the exports of a resource.
 
         Parameters
         ----------
         key : str, optional
-            The export's name in the store, as `ls` shows it.
+            The export's name in the cache, as `ls` shows it.
         resource : str, optional
-            Remove exports of this resource only.
+            Remove the exports of this resource.
         dry_run : bool, default False
-            Say what would be removed, and remove nothing.
+            Report what would be removed, and write nothing.
 
         Returns
         -------
-        Removal
+        PruneResult
             The exports removed and the bytes freed.
 
         Raises
         ------
         InvalidRequestError
-            If there is no such resource.
+            If neither is given, or if there is no such resource.
+
+        See Also
+        --------
+        clear : removes every export
 
         Examples
         --------
@@ -289,28 +260,57 @@ class Cache:
         >>> [export.rows for export in removal.exports] == [tokens.height]
         True
         """
-        chosen = [stored for stored in self._stored(resource) if key in {None, stored.folder.name}]
-        return self._removed(chosen, [], dry_run=dry_run)
+        if key is None and resource is None:
+            raise InvalidRequestError("remove needs key= or resource=; to remove every export, call clear().")
+        return self._remove([export for export in self._load(resource) if key in {None, export.key}], dry_run=dry_run)
 
-    def _stored(self, resource: str | None = None) -> Iterator[Stored]:
-        chosen = "*" if resource is None else catalog.resource(resource).name
-        for folder, entry in self._store.records(chosen):
-            yield Stored(folder, entry)
+    def clear(self, *, dry_run: bool = False) -> PruneResult:
+        """Remove every export.
 
-    def _removed(
-        self, going: list[Stored], leftovers: list[Path], *, dry_run: bool, now: float | None = None
-    ) -> PruneResult:
-        size = sum(map(_size, leftovers))
-        if not dry_run:
-            going = [stored for stored in going if pruning.remove_export(self._store, stored, now=now)]
-            if now is not None:
-                pruning.remove_leftovers(self._store, leftovers, now)
-        size += sum(stored.entry.size for stored in going)
-        return PruneResult(exports=tuple(map(_shown, going)), leftovers=tuple(leftovers), size=size, dry_run=dry_run)
+        Parameters
+        ----------
+        dry_run : bool, default False
+            Report what would be removed, and write nothing.
+
+        Returns
+        -------
+        PruneResult
+            The exports removed and the bytes freed.
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Cache, read_appmetrica
+        >>> tokens = read_appmetrica("push_tokens", application_id=1111, fields=["token"])
+        >>> len(Cache().clear().exports), len(Cache().ls())
+        (1, 0)
+        """
+        return self._remove(list(self._load()), dry_run=dry_run)
+
+    def _load(self, resource: str | None = None) -> Iterator[CachedExport]:
+        return self._store.exports(None if resource is None else catalog.resource(resource).name)
+
+    def _check_all(self) -> tuple[list[CachedExport], list[CachedExport], list[Path]]:
+        """Return the intact exports, the damaged or unreadable ones, and the records that describe none."""
+        intact, damaged, records = [], [], []
+        for folder in self._store.folders():
+            try:
+                export = load_export(folder)
+            except FileNotFoundError:
+                continue
+            except (OSError, ValueError):
+                records.append(folder / RECORD)
+            else:
+                (intact if is_intact(export) else damaged).append(export)
+        return intact, damaged, records
+
+    def _remove(self, chosen: list[CachedExport], *, dry_run: bool) -> PruneResult:
+        removed = chosen if dry_run else [export for export in chosen if eviction.remove_export(self._store, export)]
+        size = sum(export.size for export in removed)
+        return PruneResult(exports=tuple(removed), size=size, dry_run=dry_run)
 
 
-def _without(known: list[Stored], going: list[Stored]) -> list[Stored]:
-    return [stored for stored in known if stored not in going]
+def _without(known: list[CachedExport], chosen: list[CachedExport]) -> list[CachedExport]:
+    return [export for export in known if export not in chosen]
 
 
 def _size(path: Path) -> int:
@@ -318,17 +318,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0
-
-
-def _shown(stored: Stored) -> CachedExport:
-    entry = stored.entry
-    return CachedExport(
-        key=stored.folder.name,
-        resource=stored.folder.parent.name,
-        request=entry.request,
-        path=stored.path,
-        rows=entry.rows,
-        size=entry.size,
-        built_not_before=datetime.fromtimestamp(entry.built_not_before, UTC),
-        stored_at=datetime.fromtimestamp(entry.stored_at, UTC),
-    )

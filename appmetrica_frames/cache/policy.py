@@ -1,23 +1,34 @@
-"""How old a stored file may be: pure decisions, each returned with its reason.
+"""How old a cached file may be: pure decisions, each returned with its reason.
 
-The store knows the age of a file only as well as it knows when the server built it. It keeps the earliest instant that
-is consistent with what was seen, so that a file is never taken for younger than it is: two caches of N seconds, the
+The cache knows the age of a file only as well as it knows when the server built it. It keeps the earliest instant that
+is consistent with what was seen, so a file is never taken to be younger than it is: two caches of N seconds, the
 server's and this one, never add up to 2 N.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from appmetrica_frames.errors import InvalidRequestError
-from appmetrica_frames.util.durations import DAY, Duration, format_duration, seconds
+from appmetrica_frames.util.durations import DAY, Duration, format_duration, to_seconds
+
+NOTHING_CACHED = "the cache has no such export"
+CLOCK_WENT_BACKWARDS = "fetched in the future: the clock went backwards"
+
+
+class FileTimes(NamedTuple):
+    """When a file was built at the earliest, and when it was fetched, in UNIX seconds."""
+
+    built_not_before: float
+    fetched_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class CachePolicy:
-    """What a call accepts: the freshness words, and the instant (UNIX seconds) at which they were said."""
+    """What a call accepts: the freshness parameters, and the instant (UNIX seconds) of the call."""
 
-    asked_at: float = 0.0
+    requested_at: float = 0.0
     max_age: float | None = None
     refresh: bool = False
     offline: bool = False
@@ -25,7 +36,7 @@ class CachePolicy:
 
     @property
     def cache_control(self) -> str | None:
-        """The ``Cache-Control`` request header that says the same to the server."""
+        """The ``Cache-Control`` request header that asks the server for the same."""
         if self.refresh:
             return "no-cache"
         return None if self.max_age is None else f"max-age={int(self.max_age)}"
@@ -33,25 +44,25 @@ class CachePolicy:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """Whether a stored file may be returned, and why."""
+    """Whether a cached file may be returned, and why."""
 
-    fresh: bool
+    is_fresh: bool
     reason: str
 
 
-def wish(
+def build_policy(
     *,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
     stale_if_error: Duration | None = None,
 ) -> CachePolicy:
-    """Check the freshness words against each other; the wish is yet to be dated."""
+    """Check the freshness parameters against each other; the policy has no instant yet."""
     if refresh and offline:
         raise InvalidRequestError("refresh=True asks the server and offline=True forbids it: drop one of the two.")
     if refresh and max_age is not None:
         raise InvalidRequestError(
-            "refresh=True accepts no stored file, so max_age has no meaning: drop one of the two."
+            "refresh=True accepts no cached file, so max_age has no meaning: drop one of the two."
         )
     if offline and max_age is not None:
         raise InvalidRequestError(
@@ -60,69 +71,82 @@ def wish(
     if offline and stale_if_error is not None:
         raise InvalidRequestError("offline=True accepts a file of any age: drop stale_if_error.")
     return CachePolicy(
-        max_age=None if max_age is None else seconds(max_age, name="max_age"),
+        max_age=None if max_age is None else to_seconds(max_age, name="max_age"),
         refresh=refresh,
         offline=offline,
-        stale_if_error=None if stale_if_error is None else seconds(stale_if_error, name="stale_if_error"),
+        stale_if_error=None if stale_if_error is None else to_seconds(stale_if_error, name="stale_if_error"),
     )
 
 
-def check_freshness(built_not_before: float | None, wish: CachePolicy, now: float) -> Freshness:
-    """Decide over a stored file, or none (``None``), for a wish.
+def check_freshness(times: FileTimes | None, policy: CachePolicy, now: float) -> Freshness:
+    """Decide whether a cached file, or none (``None``), is fresh under a policy.
 
-    The age is taken at the instant of the call, as the server takes it at the instant of the request: whoever waited
-    for another process to fetch the file is served by what that process brought.
+    The age is taken at the instant of the call, as the server takes it at the instant of the request: a call that
+    waited for another process to fetch the file accepts what that process fetched.
     """
-    if built_not_before is None:
-        return Freshness(fresh=False, reason="the store holds no such export")
-    if wish.offline:
-        return Freshness(fresh=True, reason="offline accepts any age")
-    if built_not_before > now:
-        return Freshness(fresh=False, reason="stored in the future: the clock went backwards")
-    age = max(0.0, wish.asked_at - built_not_before)
-    if wish.refresh:
-        return _refreshed(built_not_before >= wish.asked_at)
-    return _aged(age, wish.max_age)
+    if times is None:
+        return Freshness(is_fresh=False, reason=NOTHING_CACHED)
+    if policy.offline:
+        return Freshness(is_fresh=True, reason="offline accepts any age")
+    if max(times) > now:
+        return Freshness(is_fresh=False, reason=CLOCK_WENT_BACKWARDS)
+    if policy.refresh:
+        return _check_refresh(is_new=times.built_not_before >= policy.requested_at)
+    if policy.max_age is None:
+        return _check_fetch_age(max(0.0, policy.requested_at - times.fetched_at))
+    return _check_max_age(max(0.0, policy.requested_at - times.built_not_before), policy.max_age)
 
 
-def check_stale_if_error(built_not_before: float | None, wish: CachePolicy, now: float) -> Freshness:
-    """Decide over a stored file once the server could not be had: it may have been stale for ``stale_if_error``."""
-    if built_not_before is None or wish.stale_if_error is None:
-        return Freshness(fresh=False, reason="there is no file to fall back on")
-    if built_not_before > now:
-        return Freshness(fresh=False, reason="stored in the future: the clock went backwards")
-    lifetime = 0.0 if wish.refresh else DAY if wish.max_age is None else wish.max_age
-    stale = max(0.0, wish.asked_at - built_not_before - lifetime)
-    limit = f"stale_if_error of {format_duration(wish.stale_if_error)}"
-    if stale <= wish.stale_if_error:
-        return Freshness(fresh=True, reason=f"stale for at most {format_duration(stale)}, within {limit}")
-    return Freshness(fresh=False, reason=f"stale for up to {format_duration(stale)}, beyond {limit}")
+def check_stale_if_error(times: FileTimes | None, policy: CachePolicy, now: float) -> Freshness:
+    """Decide whether a cached file may stand in after an error: it may have been stale for ``stale_if_error``."""
+    if times is None or policy.stale_if_error is None:
+        return Freshness(is_fresh=False, reason="there is no file to fall back on")
+    if max(times) > now:
+        return Freshness(is_fresh=False, reason=CLOCK_WENT_BACKWARDS)
+    stale = max(0.0, policy.requested_at - _fresh_until(times, policy))
+    limit = f"stale_if_error of {format_duration(policy.stale_if_error)}"
+    if stale <= policy.stale_if_error:
+        return Freshness(is_fresh=True, reason=f"stale for at most {format_duration(stale)}, within {limit}")
+    return Freshness(is_fresh=False, reason=f"stale for up to {format_duration(stale)}, beyond {limit}")
 
 
-def build_time_lower_bound(wish: CachePolicy, *, requested_at: float, waited: bool) -> float:
-    """Return the earliest instant at which the server can have built the file that it gave.
+def build_time_lower_bound(policy: CachePolicy, *, requested_at: float, waited: bool) -> float:
+    """Return the earliest instant at which the server can have built the file that it sent.
 
     Parameters
     ----------
     requested_at
         When the request that the server accepted was sent.
     waited
-        Whether the server said 202 first: then it had no acceptable file when it was asked.
+        Whether the server answered 202 first: then it had no acceptable file when it was asked.
     """
-    if waited or wish.refresh:
+    if waited or policy.refresh:
         return requested_at
-    return requested_at - (DAY if wish.max_age is None else wish.max_age)
+    # The server keeps a file for 24 hours, whatever older file `max_age` would accept.
+    return requested_at - (DAY if policy.max_age is None else min(policy.max_age, DAY))
 
 
-def _refreshed(since_the_call: bool) -> Freshness:  # noqa: FBT001 - the one thing it is about
-    if since_the_call:
-        return Freshness(fresh=True, reason="built since this call began")
-    return Freshness(fresh=False, reason="refresh accepts nothing built before the call")
+def _fresh_until(times: FileTimes, policy: CachePolicy) -> float:
+    if policy.refresh:
+        return times.built_not_before
+    return times.fetched_at + DAY if policy.max_age is None else times.built_not_before + policy.max_age
 
 
-def _aged(age: float, max_age: float | None) -> Freshness:
-    allowed = DAY if max_age is None else max_age
-    limit = "the server's 24 h" if max_age is None else f"max_age of {format_duration(max_age)}"
-    if age <= allowed:
-        return Freshness(fresh=True, reason=f"built at most {format_duration(age)} ago, within {limit}")
-    return Freshness(fresh=False, reason=f"built up to {format_duration(age)} ago, beyond {limit}")
+def _check_refresh(*, is_new: bool) -> Freshness:
+    if is_new:
+        return Freshness(is_fresh=True, reason="built since this call began")
+    return Freshness(is_fresh=False, reason="refresh accepts nothing built before the call")
+
+
+def _check_fetch_age(age: float) -> Freshness:
+    since = f"fetched {format_duration(age)} ago"
+    if age <= DAY:
+        return Freshness(is_fresh=True, reason=f"{since}, within the server's 24 h")
+    return Freshness(is_fresh=False, reason=f"{since}, beyond the server's 24 h")
+
+
+def _check_max_age(age: float, max_age: float) -> Freshness:
+    limit = f"max_age of {format_duration(max_age)}"
+    if age <= max_age:
+        return Freshness(is_fresh=True, reason=f"built at most {format_duration(age)} ago, within {limit}")
+    return Freshness(is_fresh=False, reason=f"built up to {format_duration(age)} ago, beyond {limit}")

@@ -1,12 +1,13 @@
-"""Parquet files on disk: claim, look up, verify, publish.
+"""Where cached exports are kept: a directory of Parquet files with their records.
 
-<directory>/v1/<resource>/<key>/entry.json             which file is current, and all that is known of it
-<directory>/v1/<resource>/<key>/<generation>.parquet   immutable once published
-<directory>/v1/<resource>/<key>/<generation>.lent      its path was given away, as late as this file was touched
-<directory>/v1/<resource>/<key>/pending.json           the server has accepted a job and the file is yet to come
-<directory>/v1/locks/<key>.lock                        held by the one process that fetches
+<directory>/v2/<resource>/<request key>/<fields key>/entry.json          the current file, and all that is known of it
+<directory>/v2/<resource>/<request key>/<fields key>/<version>.parquet   immutable once published
+<directory>/v2/<resource>/<request key>/<fields key>/<version>.lease     its path was handed out when this was touched
+<directory>/v2/<resource>/<request key>/<fields key>/pending.json        the server has accepted a job for it
+<directory>/v2/locks/<request key>-<fields key>.lock                     held by the one process that fetches it
+<directory>/v2/index.sqlite                                              sizes, for `max_bytes`
 
-Whatever else lies there is not ours: it is neither read nor removed.
+A look-up reads the records of one request key. Whatever else lies there is not ours: it is neither read nor removed.
 """
 
 from __future__ import annotations
@@ -17,283 +18,318 @@ import time
 import uuid
 import warnings
 from contextlib import contextmanager, suppress
-from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 
 from appmetrica_frames.errors import CacheWarning
-from appmetrica_frames.util.durations import DAY
-from appmetrica_frames.util.files import PRIVATE_FILE, TEMPORARY, checksum, create, flush, make_private, write_whole
+from appmetrica_frames.request.export import FIELDS_KEY_LENGTH, REQUEST_KEY_LENGTH
+from appmetrica_frames.util.files import (
+    TEMPORARY,
+    checksum,
+    create,
+    flush,
+    make_private,
+    read_regular,
+    replace_file,
+)
 
-from . import pending
-from .entry import Entry, parsed
+from . import leases
+from .entry import MAX_RECORD_BYTES, CachedExport, PendingJob, parse_export, parse_pending_job, to_datetime
+from .index import SizeIndex
+from .leases import RECORD
+from .locks import Locks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from appmetrica_frames.request.export import ExportRequest
 
-LAYOUT = "v1"
-RECORD = "entry.json"
-MINUTES = 600.0
-KEY = re.compile(r"[0-9a-f]{32}")
-OURS = re.compile(
-    r"(?:entry|pending)\.json(?:\.[0-9a-f]{32}\.tmp)?|[0-9a-f]{32}\.(?:parquet|lent|(?:parquet|part\d+)\.tmp)"
+LAYOUT = "v2"
+PENDING = "pending.json"
+REQUEST_KEY = re.compile(rf"[0-9a-f]{{{REQUEST_KEY_LENGTH}}}")
+FIELDS_KEY = re.compile(rf"[0-9a-f]{{{FIELDS_KEY_LENGTH}}}")
+OWN_FILE = re.compile(
+    r"(?:entry|pending)\.json(?:\.[0-9a-f]{32}\.tmp)?|[0-9a-f]{32}\.(?:parquet|lease|(?:parquet|part\d+)\.tmp)"
 )
 
 
-class Store:
-    """The exports kept below one directory."""
+class ExportStore(Protocol):
+    """Where the engine looks exports up and publishes them; a directory of this machine is one such place."""
+
+    def find(self, request: ExportRequest, origin: str) -> list[CachedExport]:
+        """Return the exports that can serve a request, the youngest first."""
+
+    def touch(self, export: CachedExport, *, lease: bool) -> None:
+        """Note that an export is used now, and whether its path is handed out for later use."""
+
+    def check(self, export: CachedExport) -> bool:
+        """Tell whether an export is current and, bit for bit, what was published."""
+
+    def discard_damaged(self, export: CachedExport) -> None:
+        """Forget a damaged export, so that it is fetched again."""
+
+    def lock(self, key: str, *, timeout: float, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
+        """Hold the right to fetch an export; raise `TimeoutError` if another process holds it for too long."""
+
+    def open_write(self, request: ExportRequest, origin: str) -> AbstractContextManager[PendingWrite]:
+        """Open a new version of an export; what is not committed is removed."""
+
+
+class LocalStore:
+    """The exports kept below one directory of this machine."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.root = directory / LAYOUT
-        self._spoken_of: set[Path] = set()
+        self.index = SizeIndex(self)
+        self.locks = Locks(self.root / "locks", self.make_folder)
+        self._reported: set[Path] = set()
 
-    def folder(self, resource: str, key: str) -> Path:
-        """Return where an export of that key lives."""
-        return self.root / resource / key
+    def folder(self, request: ExportRequest, origin: str) -> Path:
+        """Return the folder of the export of a request."""
+        return self.root / request.resource / request.request_key(origin) / request.fields_key()
 
-    def folders(self, resource: str = "*") -> Iterator[Path]:
-        """Yield every folder that an export lives in, or is to live in."""
-        with suppress(OSError):  # what may not be looked into holds nothing for us
-            yield from sorted(
-                path
-                for path in self.root.glob(f"{resource}/*")
-                if KEY.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
-            )
-
-    def records(self, resource: str = "*", *, drop: bool = False) -> Iterator[tuple[Path, Entry]]:
-        """Yield every folder that holds a sound record, with the record; of damaged ones it warns, once each."""
-        for folder in self.folders(resource):
-            try:
-                entry = record(folder)
-            except ValueError as error:
-                self._speak_of(folder / RECORD, error)
-                if drop:
-                    self._drop_record(folder)
-            except OSError:
-                continue  # gone; or not to be read now, perhaps another time
-            else:
-                yield folder, entry
-
-    def candidates(self, request: ExportRequest, origin: str) -> list[tuple[Path, Entry]]:
-        """Return what can serve a request, the youngest first: its own export, and supersets of its fields."""
-        family, wanted = request.family(origin), set(request.wire_fields)
-        own = self.folder(request.resource, request.key(origin))
+    def find(self, request: ExportRequest, origin: str) -> list[CachedExport]:
+        """Return the exports that can serve a request, the youngest first: its own, and those with more fields."""
+        own = self.folder(request, origin)
+        wanted = set(request.wire_fields)
         serving = [
-            (folder, entry)
-            for folder, entry in self.records(request.resource, drop=True)
-            if folder == own or (entry.family == family and not entry.limited and wanted <= set(entry.fields))
+            export
+            for export in self._load_all(_subfolders(own.parent, FIELDS_KEY), discard=True)
+            if export.path.parent == own or (not export.is_limited and wanted <= set(export.fields))
         ]
-        return sorted(serving, key=lambda found: found[1].built_not_before, reverse=True)
+        return sorted(serving, key=lambda export: export.built_not_before, reverse=True)
 
-    @contextmanager
-    def claim(self, key: str, *, waiting: Callable[[], None]) -> Iterator[None]:
-        """Hold the right to fetch an export; call `waiting` once if another process holds it."""
-        from filelock import FileLock, Timeout
+    def folders(self, resource: str | None = None) -> Iterator[Path]:
+        """Yield every folder of an export."""
+        resources = [self.root / resource] if resource else _subfolders(self.root, re.compile(r"[a-z0-9_]+"))
+        for folder in resources:
+            for request_folder in _subfolders(folder, REQUEST_KEY):
+                yield from _subfolders(request_folder, FIELDS_KEY)
 
-        lock = FileLock(self.made(self.root / "locks") / f"{key}.lock", mode=PRIVATE_FILE)
-        try:
-            lock.acquire(blocking=False)
-        except Timeout:
-            waiting()
-            lock.acquire()
-        try:
-            yield
-        finally:
-            lock.release()
+    def exports(self, resource: str | None = None) -> Iterator[CachedExport]:
+        """Yield every export with a sound record; warn of each damaged record once."""
+        return self._load_all(self.folders(resource), discard=False)
 
-    @contextmanager
-    def idle(self, key: str) -> Iterator[bool]:
-        """Tell whether nobody fetches an export, and see to it that nobody begins to."""
-        from filelock import FileLock, Timeout
+    def touch(self, export: CachedExport, *, lease: bool) -> None:
+        """Note that an export is used now, and whether its path is handed out for later use."""
+        leases.touch(export.path, lease=lease)
 
-        try:
-            lock = FileLock(self.made(self.root / "locks") / f"{key}.lock", mode=PRIVATE_FILE)
-            lock.acquire(blocking=False)
-        except (Timeout, OSError):  # held; or in a store that cannot be written to, and so not changed either
-            yield False
+    def check(self, export: CachedExport) -> bool:
+        """Tell whether an export is current and, bit for bit, what was published.
+
+        Whoever removes an export removes its record first and then looks for leases; whoever hands out its path
+        takes the lease first and then looks for the record. So no path is handed out whose file is about to go.
+        """
+        return is_intact(export) and is_current(export)
+
+    def discard_damaged(self, export: CachedExport) -> None:
+        """Forget a damaged export, so that it is fetched again; unless another process has just done so."""
+        if not is_current(export):
             return
-        try:
-            yield True
-        finally:
-            lock.release()
+        if not is_damaged(export):
+            _warn(f"The cached export {export.path} cannot be read; it will be fetched again.")
+            return
+        _warn(f"The cached export {export.path} is damaged or missing; it is dropped and will be fetched again.")
+        with suppress(OSError), self.locks.try_acquire(export.key) as acquired:
+            if acquired and is_current(export):
+                (export.path.parent / RECORD).unlink()
+                export.path.unlink()
+
+    def lock(self, key: str, *, timeout: float, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
+        """Hold the right to fetch an export; raise `TimeoutError` if another process holds it for too long."""
+        return self.locks.acquire(key, timeout=timeout, on_wait=on_wait)
 
     @contextmanager
-    def draft(self, resource: str, key: str) -> Iterator[PendingWrite]:
-        """Give a file to write to; it is gone afterwards unless it was published."""
-        draft = PendingWrite(self.made(self.folder(resource, key)))
+    def open_write(self, request: ExportRequest, origin: str) -> Iterator[PendingWrite]:
+        """Open a new version of an export; what is not committed is removed."""
+        write = PendingWrite(request, origin, self.make_folder(self.folder(request, origin)), self.index)
         try:
-            yield draft
+            yield write
         finally:
-            draft.discard()
+            write.discard()
 
-    def made(self, folder: Path) -> Path:
-        """Make a folder of the store, and those above it, for their owner alone."""
+    def make_folder(self, folder: Path) -> Path:
+        """Make a folder of the cache, and those above it, for their owner alone."""
         inside = folder.relative_to(self.directory)
         for step in (*reversed(inside.parents), inside):
             make_private(self.directory / step)
         return folder
 
-    def _drop_record(self, folder: Path) -> None:
-        with suppress(OSError), self.idle(folder.name) as idle:
+    def _load_all(self, folders: Iterator[Path], *, discard: bool) -> Iterator[CachedExport]:
+        for folder in folders:
             try:
-                record(folder)  # once more: another process may have replaced it
+                yield load_export(folder)
+            except ValueError as error:
+                self._report_damage(folder / RECORD, error)
+                if discard:
+                    self._discard_record(folder)
+            except OSError:
+                continue  # it is gone, or cannot be read now but perhaps another time
+
+    def _discard_record(self, folder: Path) -> None:
+        with suppress(OSError), self.locks.try_acquire(key_of(folder)) as acquired:
+            try:
+                load_export(folder)  # once more: another process may have replaced it
             except ValueError:
-                if idle:
+                if acquired:
                     (folder / RECORD).unlink()
 
-    def _speak_of(self, path: Path, error: ValueError) -> None:
-        if path not in self._spoken_of:
-            self._spoken_of.add(path)
-            warnings.warn(
-                f"The record {path} is damaged ({error}); its export is as good as gone.", CacheWarning, stacklevel=3
-            )
+    def _report_damage(self, path: Path, error: ValueError) -> None:
+        if path not in self._reported:
+            self._reported.add(path)
+            _warn(f"The record {path} is damaged ({error}); its export will be fetched again.")
 
 
 class PendingWrite:
-    """A Parquet file in the making, beside the place where it will stand."""
+    """A new version of an export, written beside the place where it will be published."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, request: ExportRequest, origin: str, folder: Path, index: SizeIndex) -> None:
         self.folder = folder
-        self.generation = uuid.uuid4().hex
-        self.path = self._file("parquet")
+        self.version = uuid.uuid4().hex
+        self.path = self._create("parquet")
+        self._request = request
+        self._origin = origin
+        self._index = index
 
     def part(self, number: int) -> Path:
         """Return a file for one part of the export."""
-        return self._file(f"part{number}")
+        return self._create(f"part{number}")
+
+    def load_pending_job(self) -> PendingJob | None:
+        """Return the job that an interrupted call left behind, if there is one."""
+        return load_pending_job(self.folder)
+
+    def save_pending_job(self, job: PendingJob) -> None:
+        """Keep the job that the server has accepted, so that the same call can resume it."""
+        with suppress(OSError):  # without it, an interrupted wait begins anew
+            replace_file(self.folder / PENDING, job.to_json())
 
     def discard(self) -> None:
-        """Remove everything that was not published."""
-        with suppress(OSError):  # it must not hide what went wrong before; the next prune removes it
-            for path in self.folder.glob(f"{self.generation}.*{TEMPORARY}"):
+        """Remove everything that was not committed."""
+        with suppress(OSError):  # must not hide an earlier error; the next prune removes what is left
+            for path in self.folder.glob(f"{self.version}.*{TEMPORARY}"):
                 path.unlink(missing_ok=True)
 
-    def publish(self, **facts: Any) -> tuple[Path, Entry]:
-        """Make the file current, in steps of which each leaves the old export or the new one, whole."""
+    def commit(
+        self, *, built_not_before: float, fetched_at: float, text_columns: dict[str, str], rows: int
+    ) -> CachedExport:
+        """Publish the version, in steps of which each leaves the old export or the new one, whole."""
         flush(self.path)
-        size, check = self.path.stat().st_size, checksum(self.path)
-        entry = Entry(generation=self.generation, size=size, checksum=check, **facts)
-        final = parquet_path(self.folder, entry)
-        self.path.replace(final)
-        try:
-            write_whole(self.folder / RECORD, entry.serialised())
-        except OSError:
-            with suppress(OSError):  # without a record it is nobody's, and takes room on a disk that may be full
-                final.unlink()
-            raise
-        with suppress(OSError):  # it is stored; should a loss of power undo the names, that is a miss
-            flush(self.folder)
-        pending.remove(self.folder)
-        sweep(self.folder, entry, time.time())
-        return final, entry
+        export = CachedExport(
+            key=key_of(self.folder),
+            resource=self._request.resource,
+            request=self._request.to_dict(),
+            origin=self._origin,
+            fields=self._request.wire_fields,
+            is_limited=self._request.is_limited,
+            text_columns=text_columns,
+            path=self.folder / f"{self.version}.parquet",
+            rows=rows,
+            size=self.path.stat().st_size,
+            checksum=checksum(self.path),
+            built_not_before=to_datetime(built_not_before),
+            fetched_at=to_datetime(fetched_at),
+        )
+        self._publish(export)
+        return export
 
-    def _file(self, ending: str) -> Path:
-        path = self.folder / f"{self.generation}.{ending}{TEMPORARY}"
+    def _publish(self, export: CachedExport) -> None:
+        self._index.add(self.folder, export.size, time.time())
+        self.path.replace(export.path)
+        try:
+            replace_file(self.folder / RECORD, export.to_json())
+        except OSError:
+            with suppress(OSError):  # without a record it belongs to nothing, and takes room on a disk that may be full
+                export.path.unlink()
+            raise
+        with suppress(OSError):  # published; should a loss of power undo the names, that is a miss
+            flush(self.folder)
+        with suppress(OSError):
+            (self.folder / PENDING).unlink()
+        remove_replaced(self.folder, export.version, time.time())
+
+    def _create(self, ending: str) -> Path:
+        path = self.folder / f"{self.version}.{ending}{TEMPORARY}"
         if not path.exists():
             os.close(create(path))
         return path
 
 
-def parquet_path(folder: Path, entry: Entry) -> Path:
-    """Return the current Parquet file of an export."""
-    return folder / f"{entry.generation}.parquet"
+def key_of(folder: Path) -> str:
+    """Return the key of the export in a folder."""
+    return f"{folder.parent.name}-{folder.name}"
 
 
-def record(folder: Path) -> Entry:
-    """Return the record of an export; raise `ValueError` if it is damaged, `OSError` if it cannot be read."""
-    return parsed((folder / RECORD).read_bytes())
+def load_export(folder: Path) -> CachedExport:
+    """Return the export in a folder; raise `ValueError` if its record is damaged, `OSError` if it cannot be read."""
+    return parse_export(read_regular(folder / RECORD, limit=MAX_RECORD_BYTES), folder)
 
 
-def is_current(folder: Path, entry: Entry) -> bool:
+def load_pending_job(folder: Path) -> PendingJob | None:
+    """Return the job whose file is still to come, if a sane one is recorded."""
+    try:
+        return parse_pending_job(read_regular(folder / PENDING, limit=MAX_RECORD_BYTES))
+    except (OSError, ValueError):
+        return None
+
+
+def is_current(export: CachedExport) -> bool:
     """Tell whether the record still says the same: another process may have replaced or removed it."""
     try:
-        return record(folder) == entry
+        return load_export(export.path.parent) == export
     except (OSError, ValueError):
         return False
 
 
-def is_sound(folder: Path, entry: Entry) -> bool:
+def is_intact(export: CachedExport) -> bool:
     """Tell whether the Parquet file is there and is, bit for bit, what was published."""
     try:
-        return _is_whole(folder, entry)
+        return _matches(export)
     except OSError:
         return False
 
 
-def is_damaged(folder: Path, entry: Entry) -> bool:
-    """Tell whether the Parquet file is known to be another; what cannot be read now, may be another time."""
+def is_damaged(export: CachedExport) -> bool:
+    """Tell whether the Parquet file is known to be another; a file that cannot be read now may be sound."""
     try:
-        return not _is_whole(folder, entry)
+        return not _matches(export)
     except FileNotFoundError:
         return True
     except OSError:
         return False
 
 
-def drop(folder: Path, entry: Entry) -> None:
-    """Forget a damaged export, so that it is fetched again; unless another process has just done so."""
-    path = parquet_path(folder, entry)
-    if not is_current(folder, entry):
-        return
-    if not is_damaged(folder, entry):
-        warnings.warn(f"The stored export {path} cannot be read; it is fetched again.", CacheWarning, stacklevel=2)
-        return
-    warnings.warn(
-        f"The stored export {path} is damaged or gone; it is dropped and fetched again.", CacheWarning, stacklevel=2
-    )
-    with suppress(OSError), Store(folder.parents[2]).idle(folder.name) as idle:
-        if idle and is_current(folder, entry):
-            (folder / RECORD).unlink()
-            path.unlink()
-
-
-def use(folder: Path, entry: Entry, *, lend: bool) -> None:
-    """Note that an export was used just now, and whether its path was given away for later."""
-    path = parquet_path(folder, entry)
-    with suppress(OSError):  # a store that cannot be written to can still be read
-        os.utime(path)
-        if lend:
-            lent = path.with_suffix(".lent")
-            if not lent.exists():
-                os.close(create(lent))
-            os.utime(lent)
-
-
-def used_at(parquet: Path) -> float:
-    """Return when a Parquet file was last used, in UNIX seconds."""
-    try:
-        return parquet.stat().st_mtime
-    except FileNotFoundError:
-        return 0.0
-    except OSError:
-        return inf  # who knows
-
-
-def is_held(parquet: Path, now: float, *, minutes: float = MINUTES) -> bool:
-    """Tell whether somebody may still read a Parquet file by its path.
-
-    A path that was given away holds for a day. A path that was not is opened at once, within minutes of its last use.
-    """
-    return used_at(parquet.with_suffix(".lent")) > now - DAY or used_at(parquet) > now - minutes
-
-
-def sweep(folder: Path, current: Entry, now: float) -> None:
-    """Remove the generations before the current one that nobody holds any more."""
+def remove_replaced(folder: Path, version: str, now: float) -> None:
+    """Remove the versions before the current one that nobody uses any more."""
     with suppress(OSError):  # the next time, then
         for path in own_files(folder):
-            replaced = path.suffix in {".parquet", ".lent"} and path.stem != current.generation
-            if replaced and not is_held(path.with_suffix(".parquet"), now):
+            replaced = path.suffix in {".parquet", ".lease"} and path.stem != version
+            if replaced and not leases.is_in_use(path.with_suffix(".parquet"), now):
                 with suppress(OSError):  # Windows keeps what is open
                     path.unlink()
 
 
 def own_files(folder: Path) -> list[Path]:
-    """List what the store has put into a folder, and nothing that somebody else has."""
-    return sorted(path for path in folder.iterdir() if OURS.fullmatch(path.name))
+    """List the files that the cache has put into a folder."""
+    return sorted(path for path in folder.iterdir() if OWN_FILE.fullmatch(path.name))
 
 
-def _is_whole(folder: Path, entry: Entry) -> bool:
-    path = parquet_path(folder, entry)
-    return path.stat().st_size == entry.size and checksum(path) == entry.checksum
+def _matches(export: CachedExport) -> bool:
+    return export.path.stat().st_size == export.size and checksum(export.path) == export.checksum
+
+
+def _subfolders(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as found:
+            names = sorted(
+                entry.name for entry in found if name.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
+            )
+    except OSError:  # what is not there, or must not be read, holds nothing for us
+        return
+    yield from (folder / name for name in names)
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, CacheWarning, stacklevel=3)

@@ -14,7 +14,7 @@ BaseUrl = Annotated[
 
 def resources(*, as_json: AsJson = False) -> None:
     """List what can be exported."""
-    from appmetrica_frames.schema.listing import resources as listed
+    from appmetrica_frames.schema.listing import list_resources as listed
 
     rows = listed().rows(named=True)
     if as_json:
@@ -28,7 +28,7 @@ def resources(*, as_json: AsJson = False) -> None:
 
 def fields(resource: ResourceName, *, as_json: AsJson = False) -> None:
     """List the fields of a resource. Legacy ones stand in older documentation only."""
-    from appmetrica_frames.schema.listing import fields as listed
+    from appmetrica_frames.schema.listing import list_fields as listed
 
     rows = listed(resource).rows(named=True)
     if as_json:

@@ -7,8 +7,8 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
 
+from appmetrica_frames.api import download_appmetrica as order
 from appmetrica_frames.client import Client
-from appmetrica_frames.engine.options import order
 from appmetrica_frames.request.export import DateDimension, WireFormat
 from appmetrica_frames.schema import catalog
 

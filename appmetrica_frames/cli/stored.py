@@ -5,7 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from appmetrica_frames.cache.manage import Cache, CachedExport, PruneResult
+from appmetrica_frames.cache.entry import CachedExport
+from appmetrica_frames.cache.manage import Cache, PruneResult
 from appmetrica_frames.progress.stats import format_bytes
 from appmetrica_frames.util.durations import format_duration
 
@@ -60,7 +61,7 @@ def verify(*, cache_dir: Directory = None, as_json: AsJson = False) -> None:
         for path in found.damaged:
             typer.echo(path)
         advice = "; 'cache prune' removes what is damaged" if found.damaged else ""
-        say(f"{_counted(found.sound, 'export')} sound, {_counted(found.damaged, 'file')} damaged{advice}")
+        say(f"{_counted(found.intact, 'export')} sound, {_counted(found.damaged, 'file')} damaged{advice}")
     if found.damaged:
         raise typer.Exit(FAILED)
 
@@ -106,7 +107,11 @@ def remove(
     """Remove exports. The one of a key, those of a resource, or all."""
     if not (key or resource or every):
         raise typer.BadParameter("Say which exports: --key, --resource or --all.")
-    _show(Cache(cache_dir).remove(key=key, resource=resource, dry_run=dry_run), as_json=as_json)
+    cache = Cache(cache_dir)
+    _show(
+        cache.clear(dry_run=dry_run) if every else cache.remove(key=key, resource=resource, dry_run=dry_run),
+        as_json=as_json,
+    )
 
 
 def _show(removal: PruneResult, *, as_json: bool) -> None:

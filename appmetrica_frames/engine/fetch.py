@@ -1,154 +1,146 @@
-"""One export from the server into the store: the conversation, the pending mark, the file and its date."""
+"""One export from the server into the cache: the conversation, the pending job, the file and its age."""
 
 from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING
 
-from appmetrica_frames.cache import pending
-from appmetrica_frames.cache.pending import PendingJob
-from appmetrica_frames.cache.policy import build_time_lower_bound, check_freshness
+from appmetrica_frames.cache.entry import PendingJob
+from appmetrica_frames.cache.policy import FileTimes, build_time_lower_bound, check_freshness
 from appmetrica_frames.errors import PreparationTimeoutError, QuotaExceededError
-from appmetrica_frames.logs_api.management import available, get_queue_position, patience
-from appmetrica_frames.logs_api.transport import Connection, fetch
+from appmetrica_frames.logs_api.management import get_queue_position, is_logs_api_enabled
+from appmetrica_frames.logs_api.transport import fetch
 from appmetrica_frames.util.durations import format_duration
 
 from .ingest import ParquetIngest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from appmetrica_frames.cache.entry import Entry
-    from appmetrica_frames.cache.store import PendingWrite, Store
+    from appmetrica_frames.cache.entry import CachedExport
+    from appmetrica_frames.cache.store import ExportStore, PendingWrite
     from appmetrica_frames.logs_api.queue import QueuePosition
-    from appmetrica_frames.logs_api.steps import Part, Wait
+    from appmetrica_frames.logs_api.steps import Wait
+    from appmetrica_frames.logs_api.transport import Connection
     from appmetrica_frames.progress import ProgressReporter
+    from appmetrica_frames.request.export import ExportRequest
+    from appmetrica_frames.request.part import Part
     from appmetrica_frames.util.clock import Clock
 
-    from .order import Order
+    from .options import ReadOptions
+    from .plan import Window
 
 log = logging.getLogger("appmetrica_frames")
 
 LONG_WAIT = 30.0
 DISABLED = (
-    "AppMetrica says that its Logs API is disabled at the moment. With skip_unavailable_shards=True, an export holds "
+    "AppMetrica says that its Logs API is disabled at the moment. With skip_unavailable_shards=True, an export has "
     "what is reachable (a loss of at most 1 %)."
 )
 
 
 class ExportFetcher:
-    """One order, to be fetched into a store; or into another, should the first not take it."""
+    """Fetches one window into a cache; or into another, should the first not take it."""
 
-    def __init__(self, order: Order, *, clock: Clock, reporter: ProgressReporter) -> None:
-        self._order = order
+    def __init__(self, window: Window, options: ReadOptions, *, clock: Clock, reporter: ProgressReporter) -> None:
+        self._request = window.request
+        self._options = options
         self._clock = clock
         self._reporter = reporter
-        self._mark: PendingJob | None = None  # a job that is ours to go on with
+        self._job: PendingJob | None = None  # one that the server works on, to be resumed
 
-    def into(self, store: Store) -> tuple[Path, Entry]:
-        """Fetch what is ordered, publish it, and return its file and its record."""
-        request, client = self._order.request, self._order.client
-        key = request.key(client.origin())
-        if self._mark is None:
-            self._mark = self._resumable(store.folder(request.resource, key))
-        with (
-            store.draft(request.resource, key) as draft,
-            Connection(
-                client.origin(), client.token(), network_timeout=client.network_timeout, clock=self._clock
-            ) as link,
-        ):
-            wait = PreparationMonitor(self._order, draft.folder, link, self._reporter, resumed=self._mark)
-            reception = ParquetIngest(request, draft, strict=self._order.strict, reporter=self._reporter)
-            built_not_before = self._fetched(reception, wait)
-            return self._published(draft, reception, built_not_before)
+    def fetch(self, store: ExportStore) -> CachedExport:
+        """Fetch the export, publish it, and return it."""
+        settings = self._options.settings
+        with store.open_write(self._request, settings.origin) as write, settings.connect(self._clock) as connection:
+            if self._job is None:
+                self._job = self._find_resumable(write)
+            monitor = PreparationMonitor(self._request, write, connection, self._reporter, job=self._job)
+            ingest = ParquetIngest(self._request, write, strict=self._options.strict, reporter=self._reporter)
+            built_not_before = self._receive(ingest, monitor)
+            return write.commit(
+                built_not_before=built_not_before,
+                fetched_at=self._clock.now(),
+                text_columns=ingest.as_text,
+                rows=ingest.rows,
+            )
 
-    def _fetched(self, reception: ParquetIngest, wait: PreparationMonitor) -> float:
+    def _receive(self, ingest: ParquetIngest, monitor: PreparationMonitor) -> float:
         """Receive the export and return the earliest instant at which it can have been built."""
-        resumed, wish = self._mark, self._order.wish
+        resumed, policy = self._job, self._options.policy
         try:
-            delivery = fetch(
-                self._order.request,
-                wish.cache_control,
-                reception.receive,
-                link=wait.link,
-                patience=patience(self._order.client),
+            result = fetch(
+                self._request,
+                policy.cache_control,
+                ingest.receive,
+                link=monitor.connection,
+                patience=self._options.settings.retry_policy(),
                 clock=self._clock,
                 reporter=self._reporter,
-                paused=wait.paused,
+                paused=monitor,
                 resumed_parts=resumed.parts if resumed else None,
             )
         except (PreparationTimeoutError, QuotaExceededError) as error:
-            if wait.is_disabled():
+            if monitor.is_disabled():
                 raise type(error)(f"{error} {DISABLED}", status=error.status) from error
             raise
         finally:
-            self._mark = wait.mark
-        if resumed and delivery.parts == resumed.parts:
+            self._job = monitor.job
+        if resumed and result.parts == resumed.parts:
             return resumed.requested_at
-        return build_time_lower_bound(wish, requested_at=delivery.requested_at, waited=delivery.waited)
+        return build_time_lower_bound(policy, requested_at=result.requested_at, waited=result.waited)
 
-    def _published(self, draft: PendingWrite, reception: ParquetIngest, built_not_before: float) -> tuple[Path, Entry]:
-        request, origin = self._order.request, self._order.client.origin()
-        return draft.publish(
-            built_not_before=built_not_before,
-            stored_at=self._clock.now(),
-            family=request.family(origin),
-            origin=origin,
-            request=request.described(),
-            fields=request.wire_fields,
-            limited=request.limited,
-            as_text=reception.as_text,
-            rows=reception.rows,
-        )
-
-    def _resumable(self, folder: Path) -> PendingJob | None:
-        """Return the mark of the job that an interrupted call left behind, if its file will be fresh enough."""
-        mark, now = pending.found(folder), self._clock.now()
-        if mark is None:
+    def _find_resumable(self, write: PendingWrite) -> PendingJob | None:
+        """Return the job that an interrupted call left behind, if its file will be fresh enough."""
+        job, now = write.load_pending_job(), self._clock.now()
+        if job is None:
             return None
-        verdict = check_freshness(mark.requested_at, self._order.wish, now)
-        title = self._order.request.title
-        if not verdict.fresh:
-            log.info("%s: not resuming the job that is pending (%s)", title, verdict.reason)
+        freshness = check_freshness(FileTimes(job.requested_at, now), self._options.policy, now)
+        if not freshness.is_fresh:
+            log.info("%s: not resuming the pending job (%s)", self._request.title, freshness.reason)
             return None
-        said = f"resuming the job that was asked for {format_duration(now - mark.requested_at)} ago"
-        log.info("%s: %s (%s)", title, said, verdict.reason)
-        self._reporter.say(said)
-        return mark
+        message = f"resuming the job that was requested {format_duration(now - job.requested_at)} ago"
+        log.info("%s: %s (%s)", self._request.title, message, freshness.reason)
+        self._reporter.say(message)
+        return job
 
 
 class PreparationMonitor:
-    """What is done while the server prepares a file: leave a mark, look how far it is and whether it works at all."""
+    """What is done while the server prepares a file: keep the job, ask how far it is and whether exports work."""
 
     def __init__(
-        self, order: Order, folder: Path, link: Connection, reporter: ProgressReporter, *, resumed: PendingJob | None
+        self,
+        request: ExportRequest,
+        write: PendingWrite,
+        connection: Connection,
+        reporter: ProgressReporter,
+        *,
+        job: PendingJob | None,
     ) -> None:
-        self.link = link
-        self.mark = resumed
+        self.connection = connection
+        self.job = job
+        self._request = request
+        self._write = write
         self._reporter = reporter
-        self._request = order.request
-        self._folder = folder
-        self._listed = reporter.is_visible
-        self._unasked = ("skip_unavailable_shards", "true") not in order.request.params
+        self._shows_position = reporter.is_visible
+        self._may_ask_status = ("skip_unavailable_shards", "true") not in request.params
 
-    def paused(self, pause: Wait) -> QueuePosition | None:
+    def __call__(self, pause: Wait) -> QueuePosition | None:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
-        if pause.accepted_at is not None and (self.mark is None or self.mark.parts != pause.part.count):
-            self.mark = PendingJob(pause.accepted_at, pause.part.count)
-            pending.leave(self._folder, self.mark)
+        if pause.accepted_at is not None and (self.job is None or self.job.parts != pause.part.count):
+            self.job = PendingJob(pause.accepted_at, pause.part.count)
+            self._write.save_pending_job(self.job)
         if pause.waited >= LONG_WAIT and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
             self._reporter.say(DISABLED)
-        return self._standing(pause.part)
+        return self._find_position(pause.part)
 
     def is_disabled(self) -> bool:
         """Ask once whether the server says that exports do not work."""
-        unasked, self._unasked = self._unasked, False
-        return unasked and not available(self.link)
+        may_ask, self._may_ask_status = self._may_ask_status, False
+        return may_ask and not is_logs_api_enabled(self.connection)
 
-    def _standing(self, part: Part) -> QueuePosition | None:
-        if not self._listed:
+    def _find_position(self, part: Part) -> QueuePosition | None:
+        if not self._shows_position:
             return None
-        found = get_queue_position(self.link, self._request.application_id, self._request.query(part))
-        self._listed = found is not None  # where it cannot be had once, it is not asked for again
-        return found
+        position = get_queue_position(self.connection, self._request.application_id, self._request.query(part))
+        self._shows_position = position is not None  # where it is not to be had once, it is not asked for again
+        return position

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from appmetrica_frames.cache.store import PendingWrite
-    from appmetrica_frames.logs_api.steps import Part
     from appmetrica_frames.logs_api.transport import ResponseBody
     from appmetrica_frames.progress import ProgressReporter
     from appmetrica_frames.request.export import ExportRequest
+    from appmetrica_frames.request.part import Part
 
 PIECES_AHEAD = 8
 READERS = {"csv": read_csv, "json": read_json}
@@ -77,7 +77,7 @@ class ParquetIngest:
             pieces = pipeline.ahead(content(body), depth=PIECES_AHEAD, name="download")
             batches = self._counted(READERS[self._request.wire_format](pieces, columns))
             groups = pipeline.ahead(parquet.row_groups(batches), depth=1, name="gather")
-            return parquet.write(path, schema(columns), groups, about=self._request.described())
+            return parquet.write(path, schema(columns), groups, about=self._request.to_dict())
 
     def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = self.rows  # of the parts before

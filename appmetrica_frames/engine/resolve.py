@@ -1,24 +1,27 @@
-"""One export, obtained: out of the store where it is fresh enough, else from the server into the store."""
+"""One window, resolved: from the cache where it is fresh enough, else from the server into the cache."""
 
 from __future__ import annotations
 
 import atexit
 import logging
+import os
+import shutil
 import warnings
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, TypeVar
 
 from appmetrica_frames.cache.eviction import evict
 from appmetrica_frames.cache.policy import check_freshness, check_stale_if_error
-from appmetrica_frames.cache.store import Store, drop, is_sound, parquet_path, use
+from appmetrica_frames.cache.store import LocalStore
 from appmetrica_frames.errors import (
     AppMetricaError,
     CacheWarning,
     DownloadError,
     NotCachedError,
+    PreparationTimeoutError,
     QuotaExceededError,
     SchemaError,
     SchemaWarning,
@@ -28,172 +31,244 @@ from appmetrica_frames.progress import report_progress
 from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import format_duration
 
+from .plan import look_up, plan_windows
+from .schedule import run_schedule
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from appmetrica_frames.cache.entry import Entry
-    from appmetrica_frames.cache.policy import CachePolicy, Freshness
+    from appmetrica_frames.cache.entry import CachedExport
+    from appmetrica_frames.cache.policy import CachePolicy, FileTimes, Freshness
     from appmetrica_frames.progress import ProgressReporter
     from appmetrica_frames.util.clock import Clock
 
     from .fetch import ExportFetcher
-    from .order import Order
+    from .options import ReadOptions
+    from .plan import Window
 
 log = logging.getLogger("appmetrica_frames")
 
-# Files whose paths were given away, though they could not be stored: they stay until the interpreter goes.
-_until_exit = ExitStack()
-atexit.register(_until_exit.close)
+Result = TypeVar("Result")
+
+ATTEMPTS = 3  # to open a file that other processes keep removing
+TEMPORARY_PREFIX = "appmetrica_frames-"
+
+
+class _LockTimeoutError(PreparationTimeoutError):
+    """Another process fetches the export, and does not come to an end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
-    """A Parquet file, and the columns of it that were asked for, in the order asked."""
+class ResolvedExport:
+    """A cached export, and the columns of it that the call wants, in that order."""
 
-    path: Path
-    entry: Entry
+    cached: CachedExport
     fields: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        """The Parquet file."""
+        return self.cached.path
 
 
 @contextmanager
-def obtained(order: Order, *, store: bool = True, clock: Clock | None = None) -> Iterator[Export]:
-    """Give the export that answers an order, to be read at once; with ``store=False`` it passes the store by."""
+def open_exports(options: ReadOptions, *, clock: Clock | None = None) -> Iterator[list[ResolvedExport]]:
+    """Yield the exports of a call, in the order of their rows, to be read at once."""
     with ExitStack() as scope:
-        yield _obtain(order, scope, clock or SystemClock(), store=store)
+        yield _resolve(options, scope, clock or SystemClock())
 
 
-def lent(order: Order, *, clock: Clock | None = None) -> Export:
-    """Return the export that answers an order, for somebody who reads its file later."""
-    return _obtain(order.lending(), _until_exit, clock or SystemClock(), store=True)
+def lease_exports(options: ReadOptions, *, clock: Clock | None = None) -> list[ResolvedExport]:
+    """Return the exports of a call, in the order of their rows, whose files are read later by their paths."""
+    return _resolve(options.leasing(), _until_exit, clock or SystemClock())
 
 
-def _obtain(order: Order, scope: ExitStack, clock: Clock, *, store: bool) -> Export:
-    with report_progress(order.request.title, wanted=order.client.progress) as reporter:
-        visit = _Visit(order.at(clock.now()), scope, clock, reporter)
-        export = visit.stored_or_fetched() if store else visit.past_the_store()
-    _speak_of_text(export, strict=order.strict)
-    return export
+def retry_if_evicted(attempt: Callable[[], Result]) -> Result:
+    """Try again if another process removes the file between its look-up and its opening."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(FileNotFoundError):
+            return attempt()
+    try:
+        return attempt()
+    except FileNotFoundError as error:
+        raise DownloadError(
+            f"Other processes keep removing the export before it can be read ({error}). Make the same call again, "
+            "with another cache_dir or a larger max_bytes."
+        ) from error
 
 
-class _Visit:
-    """One call on its way to its export."""
+def _resolve(options: ReadOptions, scope: ExitStack, clock: Clock) -> list[ResolvedExport]:
+    dated = options.at(clock.now())
 
-    def __init__(self, order: Order, scope: ExitStack, clock: Clock, reporter: ProgressReporter) -> None:
-        self._order = order
+    def resolve(window: Window) -> ResolvedExport:
+        title, wanted = window.request.title, options.settings.client.progress
+        with report_progress(title, wanted=wanted) as reporter:
+            return ExportResolver(window, dated, scope, clock, reporter).resolve()
+
+    exports = run_schedule(plan_windows(dated), resolve)
+    for export in exports:
+        _report_text_columns(export, strict=options.strict)
+    return exports
+
+
+class ExportResolver:
+    """Resolves one window of one call."""
+
+    def __init__(
+        self, window: Window, options: ReadOptions, scope: ExitStack, clock: Clock, reporter: ProgressReporter
+    ) -> None:
+        self._window = window
+        self._options = options
         self._scope = scope
         self._clock = clock
         self._reporter = reporter
-        self._store = Store(order.client.directory())
+        self._store = LocalStore(options.settings.cache_directory)
         self._unusable: set[str] = set()
-        self._missed = ""
+        self._logged_reason = ""
 
-    def stored_or_fetched(self) -> Export:
-        return self._look_up() or self._fetched()
+    def resolve(self) -> ResolvedExport:
+        """Return the export, from the cache or the server."""
+        if not self._options.cache:
+            return self._fetch_without_cache(self._fetcher())
+        return self._find() or self._fetch()
 
-    def past_the_store(self) -> Export:
-        return self._temporary(self._filling())
+    @property
+    def _title(self) -> str:
+        return self._window.request.title
 
-    def _look_up(
-        self, judged: Callable[[float | None, CachePolicy, float], Freshness] = check_freshness
-    ) -> Export | None:
-        """Return the youngest stored file that the wish accepts and that is, bit for bit, what was stored."""
-        order, now = self._order, self._clock.now()
-        reason = judged(None, order.wish, now).reason
-        for folder, entry in self._store.candidates(order.request, order.client.origin()):
-            verdict = judged(entry.built_not_before, order.wish, now)
-            reason = verdict.reason
-            if not verdict.fresh:
-                break  # the youngest comes first
-            if entry.generation in self._unusable:
-                continue
-            use(folder, entry, lend=order.lend)  # before it is looked at: nobody may evict it from now on
-            if is_sound(folder, entry):
-                log.info("%s: from the store (%s)", order.request.title, reason)
-                self._reporter.say(
-                    f"from the store, built at most {format_duration(max(0.0, now - entry.built_not_before))} ago"
-                )
-                return Export(parquet_path(folder, entry), entry, order.request.fields)
-            drop(folder, entry)
-            self._unusable.add(entry.generation)
-        if reason != self._missed:  # it is looked up again once nobody else can fetch it
-            log.info("%s: not from the store (%s)", order.request.title, reason)
-        self._missed = reason
-        return None
+    def _find(
+        self, check: Callable[[FileTimes | None, CachePolicy, float], Freshness] = check_freshness
+    ) -> ResolvedExport | None:
+        """Return the youngest cached export that the policy accepts and that is, bit for bit, what was fetched."""
+        while True:
+            now = self._clock.now()
+            found = look_up(self._window, self._options, self._store, now, check=check, unusable=self._unusable)
+            if found.export is None:
+                self._log_miss(found.reason)
+                return None
+            # It is touched before it is checked: from now on nobody evicts it.
+            self._store.touch(found.export, lease=self._options.lease)
+            if self._store.check(found.export):
+                self._report_hit(found.export, found.reason, now)
+                return self._resolved(found.export)
+            self._store.discard_damaged(found.export)
+            self._unusable.add(found.export.version)
 
-    def _fetched(self) -> Export:
-        order = self._order
-        if order.wish.offline:
+    def _report_hit(self, export: CachedExport, reason: str, now: float) -> None:
+        log.info("%s: from the cache (%s)", self._title, reason)
+        age = format_duration(max(0.0, now - export.times.built_not_before))
+        self._reporter.say(f"from the cache, built at most {age} ago")
+
+    def _log_miss(self, reason: str) -> None:
+        if reason != self._logged_reason:  # the look-up is repeated once nobody else can fetch the export
+            log.info("%s: not from the cache (%s)", self._title, reason)
+        self._logged_reason = reason
+
+    def _fetch(self) -> ResolvedExport:
+        settings = self._options.settings
+        if self._options.policy.offline:
             raise NotCachedError(
-                f"offline=True, and the store in {self._store.directory} holds no such export of "
-                f"{order.request.resource}. Make the same call once without offline."
+                f"offline=True, and the cache in {settings.cache_directory} has no such export of "
+                f"{self._window.request.resource}. Make the same call once without offline."
             )
-        order.client.token()  # a missing token is said before a lock is waited for
-        filling = self._filling()
+        settings.token()  # a missing token is reported before a lock is waited for
+        fetcher = self._fetcher()
         try:
-            return self._kept_if_possible(filling)
-        except (DownloadError, ServerError, QuotaExceededError) as error:
-            return self._stale(error)
+            return self._fetch_into_cache(fetcher)
+        except (DownloadError, ServerError, QuotaExceededError, _LockTimeoutError) as error:
+            return self._fall_back(error)
 
-    def _kept_if_possible(self, filling: ExportFetcher) -> Export:
+    def _fetch_into_cache(self, fetcher: ExportFetcher) -> ResolvedExport:
         try:
-            return self._claimed(filling)
+            return self._fetch_locked(fetcher)
         except AppMetricaError:
             raise  # some of them are an OSError, too
         except OSError as error:
-            export = self._temporary(filling)
+            export = self._fetch_without_cache(fetcher)
             warnings.warn(
-                f"The store in {self._store.directory} cannot be written to ({error}); this export is not kept. "
+                f"The cache in {self._store.directory} cannot be written to ({error}); this export is not kept. "
                 "Free some space, or name another directory with Client(cache_dir=...) or APPMETRICA_CACHE_DIR.",
                 CacheWarning,
                 stacklevel=2,
             )
             return export
 
-    def _claimed(self, filling: ExportFetcher) -> Export:
-        key = self._order.request.key(self._order.client.origin())
-        with self._store.claim(key, waiting=self._say_that_another_fetches):
-            export = self._look_up() or self._export(*filling.into(self._store))
-            use(export.path.parent, export.entry, lend=self._order.lend)
+    def _fetch_locked(self, fetcher: ExportFetcher) -> ResolvedExport:
+        key = self._window.request.key(self._options.settings.origin)
+        with self._lock(key):
+            export = self._find() or self._resolved(fetcher.fetch(self._store))
+            self._store.touch(export.cached, lease=self._options.lease)
         self._make_room(export)
         return export
 
-    def _say_that_another_fetches(self) -> None:
-        said = "another process is fetching the same export; waiting for it"
-        log.info("%s: %s", self._order.request.title, said)
-        self._reporter.say(said)
+    @contextmanager
+    def _lock(self, key: str) -> Iterator[None]:
+        """Hold the right to fetch the export; a process that holds it for too long counts as a busy server."""
+        timeout = self._options.settings.client.prepare_timeout
+        with ExitStack() as scope:
+            try:
+                scope.enter_context(self._store.lock(key, timeout=timeout, on_wait=self._report_lock))
+            except TimeoutError as error:
+                raise _LockTimeoutError(
+                    f"Another process has been fetching the same export for {format_duration(timeout)}. Make the same "
+                    "call again later, or wait longer with Client(prepare_timeout=...)."
+                ) from error
+            yield
 
-    def _make_room(self, export: Export) -> None:
-        limit = self._order.client.max_bytes
+    def _report_lock(self) -> None:
+        message = "another process is fetching the same export; waiting for it"
+        log.info("%s: %s", self._title, message)
+        self._reporter.say(message)
+
+    def _make_room(self, export: ResolvedExport) -> None:
+        limit = self._options.settings.client.max_bytes
         if limit is not None:
             with suppress(OSError):  # another time, then
                 evict(self._store, max_bytes=limit, now=self._clock.now(), keep=export.path.parent)
 
-    def _stale(self, error: AppMetricaError) -> Export:
-        export = self._look_up(check_stale_if_error)
+    def _fall_back(self, error: AppMetricaError) -> ResolvedExport:
+        export = self._find(check_stale_if_error)
         if export is None:
             raise error
-        age = format_duration(max(0.0, self._clock.now() - export.entry.built_not_before))
-        warnings.warn(f"{error} A stored file is returned instead, built up to {age} ago.", CacheWarning, stacklevel=2)
+        age = format_duration(max(0.0, self._clock.now() - export.cached.times.built_not_before))
+        warnings.warn(f"{error} A cached file is returned instead, built up to {age} ago.", CacheWarning, stacklevel=2)
         return export
 
-    def _temporary(self, filling: ExportFetcher) -> Export:
-        directory = self._scope.enter_context(TemporaryDirectory(prefix="appmetrica_frames-"))
-        return self._export(*filling.into(Store(Path(directory))))
+    def _fetch_without_cache(self, fetcher: ExportFetcher) -> ResolvedExport:
+        directory = _make_temporary_directory(self._scope)
+        return self._resolved(fetcher.fetch(LocalStore(directory)))
 
-    def _filling(self) -> ExportFetcher:
-        # Not at the top: a read that the store answers needs neither an HTTP client nor Arrow.
+    def _fetcher(self) -> ExportFetcher:
+        # Not at the top: a read that the cache answers needs neither an HTTP client nor Arrow.
         from .fetch import ExportFetcher
 
-        return ExportFetcher(self._order, clock=self._clock, reporter=self._reporter)
+        return ExportFetcher(self._window, self._options, clock=self._clock, reporter=self._reporter)
 
-    def _export(self, path: Path, entry: Entry) -> Export:
-        return Export(path, entry, self._order.request.fields)
+    def _resolved(self, export: CachedExport) -> ResolvedExport:
+        return ResolvedExport(export, self._window.request.fields)
 
 
-def _speak_of_text(export: Export, *, strict: bool) -> None:
+def _make_temporary_directory(scope: ExitStack) -> Path:
+    """Make a directory that is removed when the scope is left, but not when a forked child leaves it."""
+    directory, owner = mkdtemp(prefix=TEMPORARY_PREFIX), os.getpid()
+
+    def remove() -> None:
+        if os.getpid() == owner:
+            shutil.rmtree(directory, ignore_errors=True)
+
+    scope.callback(remove)
+    return Path(directory)
+
+
+def _report_text_columns(export: ResolvedExport, *, strict: bool) -> None:
     for column in export.fields:
-        said = export.entry.as_text.get(column)
-        if said and strict:
-            raise SchemaError(f"strict=True: {said}", column=column)
-        if said:
-            warnings.warn(said, SchemaWarning, stacklevel=2)
+        reason = export.cached.text_columns.get(column)
+        if reason and strict:
+            raise SchemaError(f"strict=True: {reason}", column=column)
+        if reason:
+            warnings.warn(reason, SchemaWarning, stacklevel=2)
+
+
+# Files whose paths were handed out although they could not be cached: they stay until the interpreter exits.
+_until_exit = ExitStack()
+atexit.register(_until_exit.close)

@@ -8,7 +8,7 @@ from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from appmetrica_frames.errors import AppMetricaError, DecodeError, DownloadError, NotCachedError
+from appmetrica_frames.errors import AppMetricaError, DecodeError, DownloadError
 from appmetrica_frames.progress import NullReporter
 from appmetrica_frames.util.clock import SystemClock
 
@@ -19,14 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import tzinfo
 
-    from appmetrica_frames.client import Client
+    from appmetrica_frames.request.part import Part
 
-    from .steps import Part
     from .transport import Connection, ResponseBody
 
 LONGEST_ANSWER = 16 << 20
-
-_ZONES: dict[tuple[str, int], tzinfo] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +44,6 @@ class Question:
         return self.params
 
 
-def asked(question: Question, client: Client) -> Any:
-    """Ask one question over a connection of its own, with the client's patience."""
-    from .transport import Connection
-
-    link = Connection(client.origin(), client.token(), network_timeout=client.network_timeout, clock=SystemClock())
-    with link:
-        return answer(question, link, patience(client))
-
-
-def patience(client: Client) -> RetryPolicy:
-    """Return how patient a client is."""
-    return RetryPolicy(client.prepare_timeout, client.poll, client.retries)
-
-
 def answer(question: Question, link: Connection, patient: RetryPolicy) -> Any:
     """Return the JSON that a question is answered with."""
     from .transport import fetch
@@ -76,28 +59,20 @@ def answer(question: Question, link: Connection, patient: RetryPolicy) -> Any:
     return documents[-1]
 
 
-def applications(client: Client) -> list[dict[str, Any]]:
+def list_applications(connection: Connection, retry_policy: RetryPolicy) -> list[dict[str, Any]]:
     """Return what the token can see."""
     question = Question("/management/v1/applications")
-    seen: list[dict[str, Any]] = _part_of(asked(question, client), "applications", question)
+    seen: list[dict[str, Any]] = _part_of(answer(question, connection, retry_policy), "applications", question)
     return seen
 
 
-def time_zone(client: Client, application_id: int, *, offline: bool = False) -> tzinfo:
-    """Return an application's own time zone; asked once in a process."""
-    known = client.origin(), application_id
-    if known not in _ZONES and offline:
-        raise NotCachedError(
-            "offline=True, and dates with a time zone need the application's own, which has to be asked: give the "
-            "dates in the application's time zone, and without one."
-        )
-    if known not in _ZONES:
-        question = Question(f"/management/v1/application/{application_id}")
-        _ZONES[known] = _zone(_part_of(asked(question, client), "application", question), question)
-    return _ZONES[known]
+def get_time_zone(connection: Connection, retry_policy: RetryPolicy, application_id: int) -> tzinfo:
+    """Return an application's own time zone."""
+    question = Question(f"/management/v1/application/{application_id}")
+    return _zone(_part_of(answer(question, connection, retry_policy), "application", question), question)
 
 
-def available(link: Connection) -> bool:
+def is_logs_api_enabled(link: Connection) -> bool:
     """Tell whether AppMetrica says that its Logs API works; if it cannot be asked, assume so."""
     question = Question("/management/v1/logsapi/status")
     try:

@@ -17,14 +17,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
 from appmetrica_frames.errors import AppMetricaError, PreparationTimeoutError, RequestRejectedError
+from appmetrica_frames.request.part import WHOLE, Part
 from appmetrica_frames.util.durations import format_duration
 
 from .responses import error_from_response, is_quota, is_server_fault
 from .steps import (
-    WHOLE,
     BodyRead,
     FetchResult,
-    Part,
     ReadBody,
     Reply,
     Response,

@@ -5,21 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from appmetrica_frames.request.part import WHOLE, Part
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from appmetrica_frames.errors import DownloadError
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One of the parts that an export is asked in; the whole export is part 0 of 1."""
-
-    number: int = 0
-    count: int = 1
-
-
-WHOLE = Part()
 
 
 @dataclass(frozen=True, slots=True)

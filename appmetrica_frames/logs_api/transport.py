@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Protocol, Self
 import httpx
 
 from appmetrica_frames.errors import DownloadError
+from appmetrica_frames.request.part import Part
 from appmetrica_frames.util.config import is_loopback
 
 from .protocol import RetryPolicy, export_protocol
-from .steps import BodyRead, FetchResult, Part, ReadBody, Response, RestartDownload, SendRequest, TransportFailed, Wait
+from .steps import BodyRead, FetchResult, ReadBody, Response, RestartDownload, SendRequest, TransportFailed, Wait
 
 if TYPE_CHECKING:
     import ssl

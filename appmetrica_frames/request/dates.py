@@ -1,4 +1,4 @@
-"""The two dates of a request: many spellings in, the server's one spelling out."""
+"""The two dates of a request: many spellings in, the server's own spelling out."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ Moment: TypeAlias = str | date | datetime
 LAST_SECOND = time(23, 59, 59)
 
 
-def date_range(
+def parse_date_range(
     since: Moment | None, until: Moment | None, *, resource: str, zone: Callable[[], tzinfo]
 ) -> tuple[str, str]:
     """Return both ends as ``yyyy-mm-dd hh:mm:ss``, each included.
 
     A day without a time of day means its first second as ``date_since`` and its last as ``date_until``. Moments with a
-    time zone are taken to the application's own, which `zone` gives. Fractions of a second are dropped, for the server
-    knows none.
+    time zone are converted to the application's own, which `zone` looks up. Fractions of a second are dropped, because
+    the server has none.
     """
     if since is None or until is None:
         missing = " and ".join(name for name, end in (("date_since", since), ("date_until", until)) if end is None)
         raise InvalidRequestError(f"{resource} needs {missing}, for example date_since='2024-07-01'.")
-    first = _moment(since, time.min, name="date_since")
-    last = _moment(until, LAST_SECOND, name="date_until")
+    first = _parse_moment(since, time.min, name="date_since")
+    last = _parse_moment(until, LAST_SECOND, name="date_until")
     if (first.tzinfo is None) != (last.tzinfo is None):
         raise InvalidRequestError(
             f"date_since {since!r} and date_until {until!r} mix a time with a zone and one without: "
@@ -40,33 +40,33 @@ def date_range(
         raise InvalidRequestError(f"date_since {since!r} lies after date_until {until!r}: swap them.")
     if first.tzinfo is not None:
         first, last = first.astimezone(zone()), last.astimezone(zone())
-    return _wire(first), _wire(last)
+    return _format(first), _format(last)
 
 
-def no_dates(since: Moment | None, until: Moment | None, *, resource: str) -> None:
+def refuse_dates(since: Moment | None, until: Moment | None, *, resource: str) -> None:
     """Refuse dates for a resource that exports its whole current set."""
     if since is not None or until is not None:
         raise InvalidRequestError(f"{resource} takes no dates: it exports the whole current set. Drop them.")
 
 
-def _moment(value: Moment, time_of_day: time, *, name: str) -> datetime:
+def _parse_moment(value: Moment, time_of_day: time, *, name: str) -> datetime:
     if isinstance(value, str):
-        value = _parsed(value.strip(), name=name)
+        value = _parse_text(value.strip(), name=name)
     if isinstance(value, datetime):
         return value.replace(microsecond=0)
     if isinstance(value, date):
         return datetime.combine(value, time_of_day)
-    raise InvalidRequestError(f"{name} takes a text, a date or a datetime, not {value!r}.")
+    raise InvalidRequestError(f"{name} takes a string, a date or a datetime, not {value!r}.")
 
 
-def _parsed(text: str, *, name: str) -> date | datetime:
+def _parse_text(text: str, *, name: str) -> date | datetime:
     try:
         return date.fromisoformat(text) if len(text) == len("yyyy-mm-dd") else datetime.fromisoformat(text)
     except ValueError:
         raise InvalidRequestError(
-            f"{name} {text!r} is no date: write it like '2024-07-29' or '2024-07-29 23:37:01'."
+            f"{name} {text!r} is not a valid date: write it like '2024-07-29' or '2024-07-29 23:37:01'."
         ) from None
 
 
-def _wire(moment: datetime) -> str:
+def _format(moment: datetime) -> str:
     return moment.replace(tzinfo=None).isoformat(sep=" ")

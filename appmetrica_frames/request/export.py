@@ -1,4 +1,4 @@
-"""One immutable, validated export request: its query string and its key in the store."""
+"""One immutable, validated export request: its query string and its keys in the cache."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 from appmetrica_frames.errors import InvalidRequestError, did_you_mean
-from appmetrica_frames.logs_api.steps import WHOLE, Part
 from appmetrica_frames.schema import catalog
 
-from .dates import Moment, date_range, no_dates
+from .dates import Moment, parse_date_range, refuse_dates
+from .part import WHOLE, Part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -19,17 +19,21 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-KEY_VERSION = 1
+KEY_VERSION = 2
+REQUEST_KEY_LENGTH = 32
+FIELDS_KEY_LENGTH = 16
 DateDimension: TypeAlias = Literal["default", "receive"]
 WireFormat: TypeAlias = Literal["csv", "json"]
 FilterValue: TypeAlias = str | int | bool
+FieldNames: TypeAlias = list[str] | tuple[str, ...]
+"""Names of fields; a single text is not a list of names, and type checkers say so."""
 Choice = TypeVar("Choice", bound=str)
 
-# Columns that keep another one company; every resource has two of them.
-COMPANIONS = ("appmetrica_device_id", "os_version", "city")
+# Fields that are requested beside a single one (see `ExportRequest.wire_fields`); every resource has two of them.
+PADDING_FIELDS = ("appmetrica_device_id", "os_version", "city")
 
-# Words of the query string that are no row filters.
-RESERVED = frozenset(
+# Parameters of the query string that are not row filters.
+RESERVED_PARAMETERS = frozenset(
     {
         "application_id",
         "date_dimension",
@@ -50,17 +54,17 @@ RESERVED = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportRequest:
-    """What is asked of the server, in canonical form, and which columns in which order the reader wants.
+    """An export as it is requested from the server, in canonical form, and the columns that the caller wants.
 
     Attributes
     ----------
     params
         The wire parameters without ``fields``, sorted.
     fields
-        The columns that the reader wants, in the reader's order.
+        The columns that the caller wants, in that order.
     overrides
-        Fields whose type the reader chose, with that Arrow type.
-    limited
+        Fields whose type the caller chose, with that Arrow type.
+    is_limited
         Whether the rows are capped; which rows a cap leaves is up to the server.
     """
 
@@ -68,24 +72,24 @@ class ExportRequest:
     params: tuple[tuple[str, str], ...]
     fields: tuple[str, ...]
     overrides: Mapping[str, pa.DataType] = field(default_factory=dict)
-    limited: bool = False
+    is_limited: bool = False
     wire_format: WireFormat = "csv"
 
     @property
     def path(self) -> str:
-        """The path that the export is asked at."""
+        """The path of the export's address."""
         return f"/logs/v1/export/{self.resource}.{self.wire_format}"
 
     @property
     def wire_fields(self) -> tuple[str, ...]:
-        """The fields that go over the wire: sorted, and never one alone.
+        """The fields that are requested: sorted, and never a single one.
 
         In a file of one column, an empty cell is an empty line, and a missing last line end hides it. A second column
         makes every row visible.
         """
         if len(self.fields) > 1:
             return tuple(sorted(self.fields))
-        others = (name for name in COMPANIONS if name not in self.fields)
+        others = (name for name in PADDING_FIELDS if name not in self.fields)
         documented = catalog.resource(self.resource).fields
         return tuple(sorted({*self.fields, next(name for name in others if name in documented)}))
 
@@ -106,15 +110,20 @@ class ExportRequest:
         """The application whose data is asked for."""
         return int(dict(self.params)["application_id"])
 
-    def family(self, origin: str) -> str:
-        """Return what this request shares with all that differ from it in nothing but their fields."""
-        return _digest(self._meaning(origin))
+    def request_key(self, origin: str) -> str:
+        """Return the key that this request shares with those that differ from it in nothing but their fields."""
+        text = json.dumps(self._key_parts(origin), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+        return _digest(text, REQUEST_KEY_LENGTH)
+
+    def fields_key(self) -> str:
+        """Return the key of the fields that are requested."""
+        return _digest(",".join(self.wire_fields), FIELDS_KEY_LENGTH)
 
     def key(self, origin: str) -> str:
-        """Return the name of this request's place in the store; the token is no part of it."""
-        return _digest({**self._meaning(origin), "fields": self.wire_fields})
+        """Return the key of the export in the cache; the token is no part of it."""
+        return f"{self.request_key(origin)}-{self.fields_key()}"
 
-    def described(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return the request as plain values, for people and for `json`."""
         return {
             "resource": self.resource,
@@ -123,7 +132,7 @@ class ExportRequest:
             "fields": list(self.wire_fields),
         }
 
-    def _meaning(self, origin: str) -> dict[str, Any]:
+    def _key_parts(self, origin: str) -> dict[str, Any]:
         return {
             "version": KEY_VERSION,
             "origin": origin,
@@ -134,7 +143,7 @@ class ExportRequest:
         }
 
 
-def export_request(
+def build_request(
     resource: str,
     *,
     application_id: int | str,
@@ -149,81 +158,81 @@ def export_request(
     schema_overrides: Mapping[str, Any] | None = None,
     zone: Callable[[int], tzinfo],
 ) -> ExportRequest:
-    """Validate what a user asks for against the catalogue; raise `InvalidRequestError` before anything is sent.
+    """Validate the parameters of a call against the catalogue; raise `InvalidRequestError` before anything is sent.
 
-    `zone` is asked for an application's time zone where the dates carry one.
+    `zone` looks up an application's time zone; it is called only where the dates carry one.
     """
     kind = catalog.resource(resource)
-    vouched = frozenset(schema_overrides or ())
-    wanted = _fields(kind, fields, vouched)
-    number = _application_id(application_id)
+    declared = frozenset(schema_overrides or ())
+    wanted = _check_fields(kind, fields, declared)
+    number = _parse_application_id(application_id)
     params = {"application_id": str(number)}
     if kind.dates:
-        params["date_since"], params["date_until"] = date_range(
+        params["date_since"], params["date_until"] = parse_date_range(
             date_since, date_until, resource=resource, zone=lambda: zone(number)
         )
     else:
-        no_dates(date_since, date_until, resource=resource)
-    params |= _date_dimension(kind, date_dimension)
+        refuse_dates(date_since, date_until, resource=resource)
+    params |= _build_date_dimension(kind, date_dimension)
     if limit is not None:
-        params["limit"] = str(_positive(limit, name="limit"))
-    if _flag(skip_unavailable_shards, name="skip_unavailable_shards"):
+        params["limit"] = str(_check_positive(limit, name="limit"))
+    if _check_flag(skip_unavailable_shards, name="skip_unavailable_shards"):
         params["skip_unavailable_shards"] = "true"
-    chosen = _filters(kind, filters or {}, vouched)
-    if idle := vouched - set(wanted) - set(chosen):
-        raise InvalidRequestError(f"schema_overrides names {sorted(idle)}, which are not among the fields asked for.")
+    chosen = _build_filters(kind, filters or {}, declared)
+    if unused := declared - set(wanted) - set(chosen):
+        raise InvalidRequestError(f"schema_overrides names {sorted(unused)}, which are not among the requested fields.")
     return ExportRequest(
         resource=resource,
         params=tuple(sorted((params | chosen).items())),
         fields=wanted,
-        overrides=_overrides(kind, schema_overrides or {}),
-        limited=limit is not None,
-        wire_format=_choice(wire_format, get_args(WireFormat), name="wire_format"),
+        overrides=_build_overrides(kind, schema_overrides or {}),
+        is_limited=limit is not None,
+        wire_format=_check_choice(wire_format, get_args(WireFormat), name="wire_format"),
     )
 
 
-def _fields(kind: catalog.Resource, fields: Iterable[str] | None, vouched: frozenset[str]) -> tuple[str, ...]:
+def _check_fields(kind: catalog.Resource, fields: Iterable[str] | None, declared: frozenset[str]) -> tuple[str, ...]:
     if fields is None:
-        return (*kind.fields, *sorted(vouched - set(kind.fields)))
+        return (*kind.fields, *sorted(declared - set(kind.fields)))
     if isinstance(fields, str):
         raise InvalidRequestError(f"fields takes a list of names: write fields=[{fields!r}].")
     wanted = tuple(fields)
     if not wanted:
         raise InvalidRequestError("fields is empty: name at least one, or leave it out for every documented field.")
     for name in wanted:
-        _known_field(kind, name, vouched)
+        _check_field(kind, name, declared)
     if repeated := sorted({name for name in wanted if wanted.count(name) > 1}):
         raise InvalidRequestError(f"fields names {', '.join(map(repr, repeated))} more than once.")
     return wanted
 
 
-def _known_field(kind: catalog.Resource, name: object, vouched: frozenset[str]) -> None:
+def _check_field(kind: catalog.Resource, name: object, declared: frozenset[str]) -> None:
     if not isinstance(name, str) or not name.strip() or "," in name:
-        raise InvalidRequestError(f"A field is named by a text without commas, not by {name!r}.")
-    if name in kind.fields or name in vouched:
+        raise InvalidRequestError(f"A field name is a text without commas, not {name!r}.")
+    if name in kind.fields or name in declared:
         return
-    legacy = " It stands in older documentation only." if name in kind.legacy_fields else ""
+    legacy = " Only older documentation has it." if name in kind.legacy_fields else ""
     custom = "a custom profile attribute or " if kind.custom_attributes else ""
     raise InvalidRequestError(
         f"{kind.name} has no documented field {name!r}.{legacy}{did_you_mean(name, kind.fields)} "
-        f"If it is {custom}a field newer than this catalogue, vouch for it with its type: "
+        f"If it is {custom}a field newer than this catalogue, declare its type: "
         f"schema_overrides={{{name!r}: 'string'}}."
     )
 
 
-def _application_id(value: int | str) -> int:
+def _parse_application_id(value: int | str) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise InvalidRequestError(
             f"application_id is the application's number in AppMetrica (not its SDK or API key), not {value!r}. "
-            "It stands in the application's settings, and in the address of its pages."
+            "You find it in the application's settings and in the address of its pages."
         )
     return value
 
 
-def _date_dimension(kind: catalog.Resource, value: DateDimension) -> dict[str, str]:
-    _choice(value, get_args(DateDimension), name="date_dimension")
+def _build_date_dimension(kind: catalog.Resource, value: DateDimension) -> dict[str, str]:
+    _check_choice(value, get_args(DateDimension), name="date_dimension")
     if kind.date_dimension:
         return {"date_dimension": value}
     if value != "default":
@@ -231,15 +240,17 @@ def _date_dimension(kind: catalog.Resource, value: DateDimension) -> dict[str, s
     return {}
 
 
-def _filters(kind: catalog.Resource, filters: Mapping[str, FilterValue], vouched: frozenset[str]) -> dict[str, str]:
+def _build_filters(
+    kind: catalog.Resource, filters: Mapping[str, FilterValue], declared: frozenset[str]
+) -> dict[str, str]:
     for name in filters:
-        if name in RESERVED:
+        if name in RESERVED_PARAMETERS:
             raise InvalidRequestError(f"{name!r} is a parameter of the request, not a field to filter by.")
-        _known_field(kind, name, vouched)
-    return {name: _filter_value(name, value) for name, value in filters.items()}
+        _check_field(kind, name, declared)
+    return {name: _format_filter_value(name, value) for name, value in filters.items()}
 
 
-def _filter_value(name: str, value: FilterValue) -> str:
+def _format_filter_value(name: str, value: FilterValue) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, (str, int)) and value != "":
@@ -250,25 +261,25 @@ def _filter_value(name: str, value: FilterValue) -> str:
     )
 
 
-def _choice(value: Choice, choices: tuple[Choice, ...], *, name: str) -> Choice:
+def _check_choice(value: Choice, choices: tuple[Choice, ...], *, name: str) -> Choice:
     if value not in choices:
         raise InvalidRequestError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}.")
     return value
 
 
-def _positive(value: int, *, name: str) -> int:
+def _check_positive(value: int, *, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
         raise InvalidRequestError(f"{name} takes a whole number from 1, not {value!r}.")
     return value
 
 
-def _flag(value: bool, *, name: str) -> bool:  # noqa: FBT001 - checked because users pass texts like "false"
+def _check_flag(value: bool, *, name: str) -> bool:  # noqa: FBT001 - checked because users pass texts like "false"
     if not isinstance(value, bool):
         raise InvalidRequestError(f"{name} takes True or False, not {value!r}.")
     return value
 
 
-def _overrides(kind: catalog.Resource, chosen: Mapping[str, Any]) -> dict[str, pa.DataType]:
+def _build_overrides(kind: catalog.Resource, chosen: Mapping[str, Any]) -> dict[str, pa.DataType]:
     if not chosen:
         return {}
     from appmetrica_frames.schema.overrides import arrow_override
@@ -280,6 +291,5 @@ def _overrides(kind: catalog.Resource, chosen: Mapping[str, Any]) -> dict[str, p
     return types
 
 
-def _digest(meaning: dict[str, Any]) -> str:
-    text = json.dumps(meaning, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return sha256(text.encode("ascii")).hexdigest()[:32]
+def _digest(text: str, length: int) -> str:
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:length]

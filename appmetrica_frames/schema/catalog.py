@@ -12,6 +12,24 @@ from appmetrica_frames.errors import InvalidRequestError, did_you_mean
 
 FieldType: TypeAlias = Literal["string", "uint64", "int64", "float64", "bool", "date", "datetime", "unix_time"]
 
+ResourceName: TypeAlias = Literal[
+    "clicks",
+    "installations",
+    "postbacks",
+    "events",
+    "profiles_v2",
+    "profiles",
+    "revenue_events",
+    "deeplinks",
+    "push_tokens",
+    "crashes",
+    "errors",
+    "sessions_starts",
+    "ad_revenue_events",
+    "ecommerce_events",
+]
+"""The documented export resources."""
+
 
 @dataclass(frozen=True, slots=True)
 class Field:

@@ -1,4 +1,4 @@
-"""The catalogue as Polars frames, for looking things up in a notebook."""
+"""The catalogue as Polars frames, to look things up in a notebook."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-def resources() -> pl.DataFrame:
+def list_resources() -> pl.DataFrame:
     """List the export resources of the AppMetrica Logs API.
 
     Returns
@@ -26,8 +26,8 @@ def resources() -> pl.DataFrame:
 
     Examples
     --------
-    >>> from appmetrica_frames import resources
-    >>> resources().filter(dates=False)["resource"].to_list()
+    >>> from appmetrica_frames import list_resources
+    >>> list_resources().filter(dates=False)["resource"].to_list()
     ['profiles', 'push_tokens']
     """
     import polars as pl
@@ -48,7 +48,7 @@ def resources() -> pl.DataFrame:
     )
 
 
-def fields(resource: str) -> pl.DataFrame:
+def list_fields(resource: str) -> pl.DataFrame:
     """List the documented fields of an export resource.
 
     Parameters
@@ -60,7 +60,7 @@ def fields(resource: str) -> pl.DataFrame:
     -------
     polars.DataFrame
         One row per field, in the documented order and then the legacy ones: ``field``, ``dtype`` (the Polars dtype
-        that it arrives as), ``unit``, ``description`` (text) and ``legacy`` (bool: only older documentation has it,
+        of its column), ``unit``, ``description`` (text) and ``legacy`` (bool: only older documentation has it,
         and the server may refuse it).
 
     Raises
@@ -74,8 +74,8 @@ def fields(resource: str) -> pl.DataFrame:
 
     Examples
     --------
-    >>> from appmetrica_frames import fields
-    >>> fields("events").filter(field="appmetrica_device_id")["dtype"].item()
+    >>> from appmetrica_frames import list_fields
+    >>> list_fields("events").filter(field="appmetrica_device_id")["dtype"].item()
     'UInt64'
     """
     import polars as pl

@@ -1,11 +1,11 @@
-"""Settings: the argument, else the environment, else the default; read when a call is made."""
+"""Settings: the argument, else the environment variable, else the default; looked up when a call is made."""
 
 from __future__ import annotations
 
 import os
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from appmetrica_frames.errors import InvalidRequestError, MissingTokenError
@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     from os import PathLike
 
 BASE_URL = "https://api.appmetrica.yandex.com"
+TOKEN_VARIABLE = "APPMETRICA_TOKEN"  # noqa: S105 - the name of a variable
+BASE_URL_VARIABLE = "APPMETRICA_BASE_URL"
+CACHE_DIR_VARIABLE = "APPMETRICA_CACHE_DIR"
 
 
 class Secret:
-    """A text that shows itself to nobody: not in a repr, not in a pickle, not in a comparison."""
+    """A string hidden from repr and pickle."""
 
     __slots__ = ("_text",)
 
@@ -29,7 +32,7 @@ class Secret:
         """Return the text, for the one place that needs it."""
         return self._text
 
-    def stripped(self) -> Secret:
+    def strip(self) -> Secret:
         """Return the text without white space around it."""
         return Secret(self._text.strip())
 
@@ -37,38 +40,51 @@ class Secret:
         """Tell whether there is no text."""
         return not self._text
 
-    def fits_a_header(self) -> bool:
-        """Tell whether the text can stand in a header as one word."""
+    def is_header_word(self) -> bool:
+        """Tell whether the text can be sent in a header as one word."""
         return self._text.isascii() and self._text.isprintable() and " " not in self._text
 
     def __repr__(self) -> str:
         return "***"
 
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
-        # Whoever unpickles gets None, and falls back to the environment of its own process.
+        # Unpickling gives None, and so falls back to the environment of the process that unpickles.
         return type(None), ()
 
+    def __copy__(self) -> Self:
+        return self
 
-def token(given: Secret | None, environ: Mapping[str, str] | None = None) -> Secret:
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+
+def find_token(given: Secret | None, environ: Mapping[str, str] | None = None) -> tuple[Secret, str]:
+    """Return the token and where it comes from; it may be empty."""
+    if given is not None and not given.strip().is_empty():
+        return given.strip(), "argument"
+    # No local variable may hold the bare token: some error reports show every local variable.
+    return Secret(_environment(environ).get(TOKEN_VARIABLE, "")).strip(), TOKEN_VARIABLE
+
+
+def resolve_token(given: Secret | None, environ: Mapping[str, str] | None = None) -> Secret:
     """Return the OAuth token, from the argument or ``APPMETRICA_TOKEN``."""
-    # No local variable may hold the bare token: there are reports of errors that show them all.
-    secret = (given or Secret(_variables(environ).get("APPMETRICA_TOKEN", ""))).stripped()
+    secret, _ = find_token(given, environ)
     if secret.is_empty():
         raise MissingTokenError(
             "No AppMetrica token. Set the environment variable APPMETRICA_TOKEN, or pass client=Client(token=...). "
             "How to get one: https://appmetrica.yandex.com/docs/en/mobile-api/intro/authorization"
         )
-    if not secret.fits_a_header():
+    if not secret.is_header_word():
         raise InvalidRequestError(
-            "The AppMetrica token holds a space or a character that cannot stand in a token. "
+            "The AppMetrica token contains a space or a character that no token has. "
             "Give the bare token, without 'OAuth ' in front of it and without line breaks."
         )
     return secret
 
 
-def base_url(given: str | None, environ: Mapping[str, str] | None = None) -> str:
-    """Return the origin that everything is sent to, from the argument, ``APPMETRICA_BASE_URL`` or the default."""
-    url = given or _variables(environ).get("APPMETRICA_BASE_URL") or BASE_URL
+def resolve_base_url(given: str | None, environ: Mapping[str, str] | None = None) -> str:
+    """Return the origin that all requests go to, from the argument, ``APPMETRICA_BASE_URL`` or the default."""
+    url = given or _environment(environ).get(BASE_URL_VARIABLE) or BASE_URL
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -80,14 +96,14 @@ def base_url(given: str | None, environ: Mapping[str, str] | None = None) -> str
         raise InvalidRequestError(f"base_url takes scheme, host and port only, like {BASE_URL}, not {url!r}.")
     if parts.scheme == "http" and not is_loopback(host):
         raise InvalidRequestError(f"base_url {url!r} would send the token in clear text: use https.")
-    shown = f"[{host}]" if ":" in host else host
+    name = f"[{host}]" if ":" in host else host
     default = {"http": 80, "https": 443}[parts.scheme]
-    return f"{parts.scheme}://{shown}" + ("" if port in {None, default} else f":{port}")
+    return f"{parts.scheme}://{name}" + ("" if port in {None, default} else f":{port}")
 
 
-def cache_directory(given: str | PathLike[str] | None, environ: Mapping[str, str] | None = None) -> Path:
-    """Return the store's directory, from the argument, ``APPMETRICA_CACHE_DIR`` or the user's cache directory."""
-    chosen = given or _variables(environ).get("APPMETRICA_CACHE_DIR")
+def resolve_cache_directory(given: str | PathLike[str] | None, environ: Mapping[str, str] | None = None) -> Path:
+    """Return the cache's directory, from the argument, ``APPMETRICA_CACHE_DIR`` or the user's cache directory."""
+    chosen = given or _environment(environ).get(CACHE_DIR_VARIABLE)
     if chosen:
         return Path(chosen).expanduser().absolute()
     import platformdirs
@@ -95,7 +111,7 @@ def cache_directory(given: str | PathLike[str] | None, environ: Mapping[str, str
     return Path(platformdirs.user_cache_dir("appmetrica_frames", appauthor=False))
 
 
-def byte_count(max_bytes: int) -> int:
+def check_byte_count(max_bytes: int) -> int:
     """Return a number of bytes, or raise `InvalidRequestError`."""
     if isinstance(max_bytes, bool) or not isinstance(max_bytes, int) or max_bytes < 0:
         raise InvalidRequestError(f"max_bytes takes a whole number from 0, not {max_bytes!r}.")
@@ -110,6 +126,6 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _variables(environ: Mapping[str, str] | None) -> Mapping[str, str]:
+def _environment(environ: Mapping[str, str] | None) -> Mapping[str, str]:
     # Not a default argument: help() and tracebacks would show it, and with it the token.
     return os.environ if environ is None else environ

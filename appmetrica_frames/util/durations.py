@@ -15,7 +15,7 @@ DAY = 86_400.0
 """Seconds for which the server keeps a prepared file."""
 
 
-def seconds(value: Duration, *, name: str, zero: bool = True) -> float:
+def to_seconds(value: Duration, *, name: str, zero: bool = True) -> float:
     """Return the duration in seconds; refuse anything that is not a finite length of time."""
     length = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(length, bool) or not isinstance(length, (int, float)):

@@ -56,11 +56,11 @@ AWKWARD: list[tuple[Any, ...]] = [
 
 def as_csv(rows: list[tuple[Any, ...]], fields: list[str]) -> bytes:
     """Write rows as the server does: columns in its order, quotes where needed, no line end after the last row."""
-    order = sorted(fields)
+    build_options = sorted(fields)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(order)
-    writer.writerows([row[fields.index(name)] for name in order] for row in rows)
+    writer.writerow(build_options)
+    writer.writerows([row[fields.index(name)] for name in build_options] for row in rows)
     return text.getvalue().removesuffix("\n").encode()
 
 
@@ -121,8 +121,8 @@ WAYS: dict[str, Callable[[dict[str, Any]], pl.DataFrame]] = {
     "scan": lambda words: af.scan_appmetrica("events", **words).collect(),
     "iter": by_iterator,
     "duckdb": by_duckdb,
-    "polars past the store": lambda words: af.read_appmetrica("events", store=False, **words),
-    "iter past the store": lambda words: by_iterator({**words, "store": False}),
+    "polars without the cache": lambda words: af.read_appmetrica("events", cache=False, **words),
+    "iter without the cache": lambda words: by_iterator({**words, "cache": False}),
 }
 
 
@@ -134,7 +134,7 @@ def test_what_arrives_is_what_was_sent(way: str, words: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_second_time_from_the_store(way: str, words: dict[str, Any]) -> None:
+def test_a_second_time_from_the_cache(way: str, words: dict[str, Any]) -> None:
     af.download_appmetrica("events", **words)
     assert WAYS[way](words).equals(expected())
 
@@ -211,18 +211,18 @@ def test_eight_processes_are_one_preparation_and_one_download(server: Emulator, 
     assert (server.preparations, server.downloads) == (1, 1)
 
 
-def test_past_the_store_leaves_the_store_untouched(words: dict[str, Any]) -> None:
-    af.read_appmetrica("events", store=False, **words)
+def test_without_the_cache_leaves_the_cache_untouched(words: dict[str, Any]) -> None:
+    af.read_appmetrica("events", cache=False, **words)
     assert not af.Cache().directory.exists()
 
 
-def test_a_file_read_past_the_store_is_gone_afterwards(
+def test_a_file_read_without_the_cache_is_gone_afterwards(
     words: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
-    af.read_appmetrica("events", store=False, **words)
-    with af.iter_appmetrica("events", store=False, batch_size=1, **words) as batches:
+    af.read_appmetrica("events", cache=False, **words)
+    with af.iter_appmetrica("events", cache=False, batch_size=1, **words) as batches:
         assert batches.read_next_batch().num_rows == 1
     del batches
     assert list((tmp_path / "temporary").iterdir()) == []
@@ -321,12 +321,14 @@ def test_custom_profile_attributes_arrive(server: Emulator, client: af.Client) -
 
 def test_every_resource_arrives_with_every_documented_field(server: Emulator, client: af.Client) -> None:
     week: dict[str, Any] = {"date_since": "2024-07-22", "date_until": "2024-07-28"}
-    for name, dates in af.resources().select("resource", "dates").iter_rows():
+    for name, dates in af.list_resources().select("resource", "dates").iter_rows():
         frame = af.read_appmetrica(
             name, application_id=server.application_id, client=client, strict=True, **(week if dates else {})
         )
-        assert frame.columns == af.fields(name).filter(~pl.col("legacy"))["field"].to_list()
-        assert [str(dtype) for dtype in frame.dtypes] == af.fields(name).filter(~pl.col("legacy"))["dtype"].to_list()
+        assert frame.columns == af.list_fields(name).filter(~pl.col("legacy"))["field"].to_list()
+        assert [str(dtype) for dtype in frame.dtypes] == af.list_fields(name).filter(~pl.col("legacy"))[
+            "dtype"
+        ].to_list()
         assert frame.height > 0
 
 
@@ -343,7 +345,7 @@ def test_words_are_checked_before_anything_is_sent(server: Emulator, words: dict
         {"max_age": -1},
         {"refresh": True, "offline": True},
         {"refresh": True, "max_age": 1},
-        {"offline": True, "store": False},
+        {"offline": True, "cache": False},
         {"fields": []},
         {"date_since": None},
         {"client": "token"},

@@ -1,4 +1,4 @@
-"""The store: what is published, what is found, and what a damaged file or record does."""
+"""The cache's directory: what is published, what is found, and what a damaged file or record does."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appmetrica_frames import Cache, CacheWarning, InvalidRequestError
-from appmetrica_frames.cache.entry import Entry, parsed
-from appmetrica_frames.cache.store import RECORD, Store, drop, is_sound, parquet_path
-from appmetrica_frames.request.export import ExportRequest, export_request
+from appmetrica_frames.cache.entry import CachedExport, parse_export
+from appmetrica_frames.cache.leases import RECORD
+from appmetrica_frames.cache.store import LocalStore
+from appmetrica_frames.request.export import ExportRequest, build_request
 from appmetrica_frames.util.files import checksum
 
 if TYPE_CHECKING:
@@ -25,109 +26,99 @@ CONTENT = b"PAR1 not really PAR1" * 100
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "cache")
 
 
-def asked(*fields: str, **words: Any) -> ExportRequest:
-    return export_request("push_tokens", application_id=1, fields=fields or None, zone=lambda _: UTC, **words)
+def build(*fields: str, **parameters: Any) -> ExportRequest:
+    return build_request("push_tokens", application_id=1, fields=fields or None, zone=lambda _: UTC, **parameters)
 
 
-def published(store: Store, request: ExportRequest, *, built: float = 1000.0, content: bytes = CONTENT) -> Entry:
-    with store.draft(request.resource, request.key(ORIGIN)) as draft:
-        draft.path.write_bytes(content)
-        _, entry = draft.publish(
-            built_not_before=built,
-            stored_at=built + 1,
-            family=request.family(ORIGIN),
-            origin=ORIGIN,
-            request=request.described(),
-            fields=request.wire_fields,
-            limited=request.limited,
-            as_text={},
-            rows=3,
-        )
-    return entry
+def publish(
+    store: LocalStore, request: ExportRequest, *, built: float = 1000.0, content: bytes = CONTENT
+) -> CachedExport:
+    with store.open_write(request, ORIGIN) as write:
+        write.path.write_bytes(content)
+        return write.commit(built_not_before=built, fetched_at=built + 1, text_columns={}, rows=3)
 
 
-def found(store: Store, request: ExportRequest) -> list[Entry]:
-    return [entry for _, entry in store.candidates(request, ORIGIN)]
+def find(store: LocalStore, request: ExportRequest) -> list[CachedExport]:
+    return store.find(request, ORIGIN)
 
 
-def files(store: Store) -> set[str]:
-    return {path.name for path in store.root.rglob("*") if path.is_file() and path.suffix != ".lock"}
+def files(store: LocalStore) -> set[str]:
+    ours = (path for path in store.root.rglob("*") if path.is_file() and path.suffix not in {".lock", ".sqlite"})
+    return {path.name for path in ours}
 
 
-def test_what_was_published_is_found(store: Store) -> None:
-    entry = published(store, asked())
-    assert found(store, asked()) == [entry]
-    folder = store.folder("push_tokens", asked().key(ORIGIN))
-    assert parquet_path(folder, entry).read_bytes() == CONTENT
-    assert is_sound(folder, entry)
+def test_what_was_published_is_found(store: LocalStore) -> None:
+    export = publish(store, build())
+    assert find(store, build()) == [export]
+    assert export.path.read_bytes() == CONTENT
+    assert store.check(export)
 
 
-def test_an_empty_store_finds_nothing_and_makes_nothing(store: Store) -> None:
-    assert found(store, asked()) == []
+def test_an_empty_cache_finds_nothing_and_creates_nothing(store: LocalStore) -> None:
+    assert find(store, build()) == []
     assert not store.directory.exists()
 
 
-def test_a_superset_of_the_fields_serves(store: Store) -> None:
-    whole = published(store, asked())
-    assert found(store, asked("token", "city")) == [whole]
-    assert found(store, asked("token")) == [whole]
+def test_a_superset_of_the_fields_serves(store: LocalStore) -> None:
+    whole = publish(store, build())
+    assert find(store, build("token", "city")) == [whole]
+    assert find(store, build("token")) == [whole]
 
 
-def test_a_subset_of_the_fields_does_not_serve(store: Store) -> None:
-    published(store, asked("token", "city"))
-    assert found(store, asked("token", "city", "mcc")) == []
+def test_a_subset_of_the_fields_does_not_serve(store: LocalStore) -> None:
+    publish(store, build("token", "city"))
+    assert find(store, build("token", "city", "mcc")) == []
 
 
-def test_the_youngest_serves_first(store: Store) -> None:
-    old = published(store, asked("token", "city"), built=1000.0)
-    young = published(store, asked(), built=2000.0)
-    assert found(store, asked("token", "city")) == [young, old]
+def test_the_youngest_serves_first(store: LocalStore) -> None:
+    old = publish(store, build("token", "city"), built=1000.0)
+    young = publish(store, build(), built=2000.0)
+    assert find(store, build("token", "city")) == [young, old]
 
 
 @pytest.mark.parametrize(
     "words", [{"limit": 5}, {"filters": {"city": "Omsk"}}, {"skip_unavailable_shards": True}], ids=str
 )
-def test_a_superset_of_another_meaning_does_not_serve(store: Store, words: dict[str, Any]) -> None:
-    published(store, asked(**words))
-    assert found(store, asked("token", "city")) == []
-    assert len(found(store, asked(**words))) == 1
+def test_a_superset_of_another_request_does_not_serve(store: LocalStore, words: dict[str, Any]) -> None:
+    publish(store, build(**words))
+    assert find(store, build("token", "city")) == []
+    assert len(find(store, build(**words))) == 1
 
 
-def test_limited_rows_serve_no_other_fields(store: Store) -> None:
+def test_limited_rows_serve_no_other_fields(store: LocalStore) -> None:
     """Two limited answers may hold different rows."""
-    published(store, asked(limit=5))
-    assert found(store, asked("token", "city", limit=5)) == []
+    publish(store, build(limit=5))
+    assert find(store, build("token", "city", limit=5)) == []
 
 
-def test_a_draft_that_is_not_published_leaves_nothing(store: Store) -> None:
-    with store.draft("push_tokens", "k") as draft:
-        draft.path.write_bytes(CONTENT)
+def test_a_write_that_is_not_committed_leaves_nothing(store: LocalStore) -> None:
+    with store.open_write(build(), ORIGIN) as write:
+        write.path.write_bytes(CONTENT)
     assert files(store) == set()
 
 
-def test_a_second_publication_replaces_the_first_and_keeps_its_file_for_a_day(store: Store) -> None:
-    first = published(store, asked(), built=1000.0)
-    second = published(store, asked(), built=2000.0)
-    assert found(store, asked()) == [second]
-    assert files(store) == {f"{first.generation}.parquet", f"{second.generation}.parquet", RECORD}
+def test_a_second_version_replaces_the_first_and_keeps_its_file_for_a_day(store: LocalStore) -> None:
+    first = publish(store, build(), built=1000.0)
+    second = publish(store, build(), built=2000.0)
+    assert find(store, build()) == [second]
+    assert files(store) == {f"{first.version}.parquet", f"{second.version}.parquet", RECORD}
 
 
-def test_a_file_replaced_more_than_a_day_ago_is_swept(store: Store) -> None:
-    first = published(store, asked(), built=1000.0)
-    os.utime(parquet_path(store.folder("push_tokens", asked().key(ORIGIN)), first), (0, 0))
-    second = published(store, asked(), built=10 * 86_400.0)
-    assert files(store) == {f"{second.generation}.parquet", RECORD}
+def test_a_file_replaced_more_than_a_day_ago_is_swept(store: LocalStore) -> None:
+    first = publish(store, build(), built=1000.0)
+    os.utime(first.path, (0, 0))
+    second = publish(store, build(), built=10 * 86_400.0)
+    assert files(store) == {f"{second.version}.parquet", RECORD}
 
 
 @pytest.mark.parametrize("harm", ["flip", "truncate", "extend", "delete", "foreign"])
-def test_a_harmed_file_is_noticed(store: Store, harm: str) -> None:
-    entry = published(store, asked())
-    folder = store.folder("push_tokens", asked().key(ORIGIN))
-    path = parquet_path(folder, entry)
+def test_a_harmed_file_is_noticed(store: LocalStore, harm: str) -> None:
+    export = publish(store, build())
+    path = export.path
     harmed = {
         "flip": bytes([CONTENT[0] ^ 1]) + CONTENT[1:],
         "truncate": CONTENT[:-1],
@@ -135,20 +126,21 @@ def test_a_harmed_file_is_noticed(store: Store, harm: str) -> None:
         "foreign": b"x" * len(CONTENT),
     }
     path.unlink() if harm == "delete" else path.write_bytes(harmed[harm])
-    assert not is_sound(folder, entry)
-    with pytest.warns(CacheWarning, match="damaged or gone"):
-        drop(folder, entry)
+    assert not store.check(export)
+    with pytest.warns(CacheWarning, match="damaged or missing"):
+        store.discard_damaged(export)
     assert files(store) == set()
 
 
-def test_every_single_bit_of_the_record_matters(store: Store) -> None:
-    text = published(store, asked()).serialised()
+def test_every_single_bit_of_the_record_matters(store: LocalStore) -> None:
+    export = publish(store, build())
+    text, folder = export.to_json(), export.path.parent
     survivors = 0
     for position in range(len(text) * 8):
         flipped = bytearray(text)
         flipped[position // 8] ^= 1 << position % 8
         try:
-            assert parsed(bytes(flipped)) == parsed(text)  # a flip that does not change what is said
+            assert parse_export(bytes(flipped), folder) == export  # a flip that does not change what is said
             survivors += 1
         except ValueError:
             continue
@@ -156,16 +148,16 @@ def test_every_single_bit_of_the_record_matters(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [b"", b"{}", b"[]", b"null", b"{" * 100_000, b"\xff", b'{"version": 1, "entry": {}, "check": 0}']
+    "text", [b"", b"{}", b"[]", b"null", b"{" * 100_000, b"\xff", b'{"version": 2, "export": {}, "check": 0}']
 )
-def test_a_record_that_is_none_is_dropped_with_one_warning(store: Store, text: bytes) -> None:
-    published(store, asked())
-    record = store.folder("push_tokens", asked().key(ORIGIN)) / RECORD
+def test_a_file_that_is_not_a_record_is_dropped_with_one_warning(store: LocalStore, text: bytes) -> None:
+    publish(store, build())
+    record = store.folder(build(), ORIGIN) / RECORD
     record.write_bytes(text)
     with pytest.warns(CacheWarning, match="damaged") as caught:
-        assert found(store, asked()) == []
+        assert find(store, build()) == []
     assert len(caught) == 1
-    assert found(store, asked()) == []
+    assert find(store, build()) == []
 
 
 @pytest.fixture
@@ -176,38 +168,38 @@ def umask_0() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("umask_0")
-def test_directories_and_files_are_the_owners_alone(store: Store) -> None:
-    with store.claim("k", waiting=lambda: None):
-        published(store, asked())
+def test_only_the_owner_can_read_directories_and_files(store: LocalStore) -> None:
+    with store.lock("k", timeout=0, on_wait=lambda: None):
+        publish(store, build())
     modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [store.directory, *store.directory.rglob("*")]}
     assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
     assert {mode for path, mode in modes.items() if path.is_file()} == {0o600}
 
 
-def test_a_claim_excludes_and_says_so(store: Store) -> None:
-    said = threading.Event()
+def test_a_lock_excludes_and_reports_the_wait(store: LocalStore) -> None:
+    waiting = threading.Event()
     order: list[str] = []
 
     def second() -> None:
-        with store.claim("k", waiting=said.set):
+        with store.lock("k", timeout=10, on_wait=waiting.set):
             order.append("second")
 
     thread = threading.Thread(target=second)
-    with store.claim("k", waiting=lambda: pytest.fail("nobody holds it")):
+    with store.lock("k", timeout=0, on_wait=lambda: pytest.fail("nobody holds it")):
         thread.start()
-        assert said.wait(10)
+        assert waiting.wait(10)
         order.append("first")
     thread.join(10)
     assert order == ["first", "second"]
 
 
-def test_a_store_that_is_a_file_is_refused(tmp_path: Path) -> None:
+def test_a_cache_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("precious")
     for directory in (in_the_way, in_the_way / "below"):
         with (
             pytest.raises(InvalidRequestError, match="APPMETRICA_CACHE_DIR"),
-            Store(directory).claim("k", waiting=print),
+            LocalStore(directory).lock("k", timeout=0, on_wait=print),
         ):
             pass
     assert in_the_way.read_text() == "precious"
@@ -221,9 +213,9 @@ def test_checksum_is_of_the_whole_file(tmp_path: Path) -> None:
     assert checksum(path) != whole
 
 
-def test_cache_lists_counts_and_removes(store: Store) -> None:
-    published(store, asked(), built=1000.0)
-    published(store, asked(limit=1), built=2000.0)
+def test_cache_lists_counts_and_removes(store: LocalStore) -> None:
+    publish(store, build(), built=1000.0)
+    publish(store, build(limit=1), built=2000.0)
     cache = Cache(store.directory)
     young, old = cache.ls()
     assert (young.request["limit"], old.rows, old.size) == ("1", 3, len(CONTENT))
@@ -238,6 +230,6 @@ def test_cache_lists_counts_and_removes(store: Store) -> None:
     assert cache.ls() == [old]
     cache.remove(resource="events")
     assert cache.ls() == [old]
-    cache.remove()
+    cache.clear()
     assert cache.ls() == []
     assert files(store) == set()

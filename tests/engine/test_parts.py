@@ -204,7 +204,7 @@ def test_the_parts_are_one_export(server: Emulator, tmp_path: Path) -> None:
 
 def test_one_file_is_stored_and_no_part_is_left(server: Emulator) -> None:
     (path,) = af.download_appmetrica("events", **words(server))
-    assert {file.suffix for file in path.parent.iterdir()} == {".parquet", ".json", ".lent"}
+    assert {file.suffix for file in path.parent.iterdir()} == {".parquet", ".json", ".lease"}
     asked = len(server.exchanges)
     assert af.read_appmetrica("events", **words(server)).height == pl.read_parquet(path).height
     assert len(server.exchanges) == asked

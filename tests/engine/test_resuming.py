@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames.cache.pending import PENDING
+from appmetrica_frames.cache.store import PENDING
 from appmetrica_frames.emulator import Emulator, MovableClock
-from appmetrica_frames.engine.options import order
-from appmetrica_frames.engine.resolve import obtained
+from appmetrica_frames.engine.options import build_options
+from appmetrica_frames.engine.resolve import open_exports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from appmetrica_frames.engine.resolve import Export
+    from appmetrica_frames.engine.resolve import ResolvedExport
 
 NOON = 1_722_340_800.0
 MINUTE = 60.0
@@ -55,7 +55,7 @@ def server() -> Iterator[Emulator]:
         yield emulator
 
 
-def read(server: Emulator, *, interrupted_at: float = float("inf"), **words: Any) -> Export:
+def read(server: Emulator, *, interrupted_at: float = float("inf"), **words: Any) -> ResolvedExport:
     asked = {
         "application_id": server.application_id,
         "date_since": "2024-07-29",
@@ -63,10 +63,10 @@ def read(server: Emulator, *, interrupted_at: float = float("inf"), **words: Any
         "client": af.Client(server.token, base_url=server.base_url, prepare_timeout=7200, progress=False),
         **words,
     }
-    with obtained(
-        order(asked.pop("resource", "installations"), **asked), clock=Impatient(server, interrupted_at)
-    ) as export:
-        return export
+    with open_exports(
+        build_options(asked.pop("resource", "installations"), **asked), clock=Impatient(server, interrupted_at)
+    ) as exports:
+        return exports[0]
 
 
 def cache_controls(server: Emulator) -> list[str]:
@@ -86,7 +86,7 @@ def test_a_job_of_20_minutes_interrupted_at_minute_15_costs_5_more(server: Emula
     assert server.clock.now() - NOON <= 20 * MINUTE * 1.1
     assert server.preparations == 1
     assert cache_controls(server) == (["max-age=3600"] if words else [])
-    assert export.entry.built_not_before == NOON
+    assert export.cached.times.built_not_before == NOON
     assert marks() == []
 
 
@@ -111,7 +111,7 @@ def test_refresh_begins_anew(server: Emulator) -> None:
         read(server, interrupted_at=NOON + 5 * MINUTE, refresh=True)
     export = read(server, refresh=True)
     assert cache_controls(server) == ["no-cache", "no-cache"]
-    assert export.entry.built_not_before == NOON + 5 * MINUTE
+    assert export.cached.times.built_not_before == NOON + 5 * MINUTE
 
 
 def test_a_mark_outlives_the_server_that_forgot_the_job(server: Emulator) -> None:
@@ -119,7 +119,7 @@ def test_a_mark_outlives_the_server_that_forgot_the_job(server: Emulator) -> Non
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE)
     server.clock.advance(23 * 60 * MINUTE)
-    assert read(server).entry.built_not_before == NOON
+    assert read(server).cached.times.built_not_before == NOON
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"requested_at": "soon", "parts": 1}'])
@@ -141,7 +141,7 @@ def test_a_parted_export_goes_on_in_its_parts() -> None:
         mark = json.loads(marks()[0].read_text())
         assert mark["parts"] > 1
         said, asked = len(cache_controls(server)), len(server.exchanges)
-        assert read(server, **words).entry.built_not_before == mark["requested_at"]
+        assert read(server, **words).cached.times.built_not_before == pytest.approx(mark["requested_at"], abs=1e-5)
         assert len(cache_controls(server)) == said
         assert dict(server.exchanges[asked].query)["parts_count"] == str(mark["parts"])
 

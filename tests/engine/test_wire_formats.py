@@ -17,7 +17,7 @@ NOON = 1_722_340_800.0
 def test_every_resource_is_the_same_frame_from_json(native: bool) -> None:  # noqa: FBT001
     with Emulator(rows_per_day=1_500, clock=MovableClock(start=NOON), native_json=native) as server:
         client = af.Client(server.token, base_url=server.base_url, poll=(0.01, 0.05), progress=False)
-        for name, dates in af.resources().select("resource", "dates").iter_rows():
+        for name, dates in af.list_resources().select("resource", "dates").iter_rows():
             words: dict[str, Any] = {"application_id": server.application_id, "client": client, "strict": True}
             if dates:
                 words |= {"date_since": "2024-07-25", "date_until": "2024-07-29"}

@@ -9,7 +9,9 @@ import polars as pl
 import pytest
 
 import appmetrica_frames as af
+from appmetrica_frames.client import resolve_settings
 from appmetrica_frames.emulator import Emulator, MovableClock
+from appmetrica_frames.engine import options
 from appmetrica_frames.logs_api import management
 from appmetrica_frames.logs_api.queue import QueuePosition, standing
 
@@ -21,7 +23,13 @@ NOON = 1_722_340_800.0
 
 @pytest.fixture(autouse=True)
 def _forget_time_zones() -> None:
-    management._ZONES.clear()
+    options._TIME_ZONES.clear()
+
+
+def time_zone(server: Any) -> Any:
+    settings = resolve_settings(server.client())
+    with settings.connect() as connection:
+        return management.get_time_zone(connection, settings.retry_policy(), 1)
 
 
 def questions(server: Emulator) -> list[str]:
@@ -49,7 +57,7 @@ def test_dates_with_a_time_zone_are_taken_to_the_applications_own(server: Emulat
 def test_an_application_without_a_known_zone_name_has_an_offset(raw_server: Any) -> None:
     told = b'{"application": {"id": 1, "time_zone_name": "Mars/Olympus", "time_zone_offset": 7200}}'
     server = raw_server(lambda *_: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
-    zone = management.time_zone(server.client(), 1)
+    zone = time_zone(server)
     assert datetime(2024, 7, 1, tzinfo=UTC).astimezone(zone).hour == 2
 
 
@@ -57,7 +65,7 @@ def test_an_application_without_a_known_zone_name_has_an_offset(raw_server: Any)
 def test_an_answer_without_a_zone_is_a_typed_error(told: bytes, raw_server: Any) -> None:
     server = raw_server(lambda *_: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
     with pytest.raises(af.DecodeError, match="/management/v1/application/1"):
-        management.time_zone(server.client(), 1)
+        time_zone(server)
 
 
 def test_offline_asks_no_time_zone(server: Emulator, client: af.Client) -> None:

@@ -9,14 +9,14 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, Exchange, MovableClock
-from appmetrica_frames.engine.options import order
-from appmetrica_frames.engine.resolve import obtained
+from appmetrica_frames.engine.options import build_options
+from appmetrica_frames.engine.resolve import open_exports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from appmetrica_frames.engine.resolve import Export
+    from appmetrica_frames.engine.resolve import ResolvedExport
 
 NOON = 1_722_340_800.0
 HOUR, DAY = 3600.0, 86_400.0
@@ -48,8 +48,8 @@ class Visitor:
         self._tmp_path = tmp_path
         self._stores = 0
 
-    def read(self, *, fresh_store: bool = True, **words: Any) -> Export:
-        self._stores += fresh_store
+    def read(self, *, fresh_cache: bool = True, **words: Any) -> ResolvedExport:
+        self._stores += fresh_cache
         client = af.Client(
             self.server.token,
             base_url=self.server.base_url,
@@ -63,8 +63,8 @@ class Visitor:
             "client": client,
             **words,
         }
-        with obtained(order("installations", **asked), clock=SharedClock(self.server)) as export:
-            return export
+        with open_exports(build_options("installations", **asked), clock=SharedClock(self.server)) as exports:
+            return exports[0]
 
     @property
     def exports(self) -> list[Exchange]:
@@ -158,16 +158,16 @@ def test_the_store_keeps_the_same_24_hours(visitor: Visitor) -> None:
     visitor.read()
     visitor.server.clock.advance(DAY - PREPARATION * 1.1 - 1)
     asked = len(visitor.exports)
-    visitor.read(fresh_store=False)
+    visitor.read(fresh_cache=False)
     assert len(visitor.exports) == asked
     visitor.server.clock.advance(PREPARATION * 1.1 + 2)
-    visitor.read(fresh_store=False)
+    visitor.read(fresh_cache=False)
     assert len(visitor.exports) > asked
 
 
 def test_no_cache_generates_a_new_file(visitor: Visitor) -> None:
     visitor.read()
-    visitor.read(fresh_store=False, refresh=True)
+    visitor.read(fresh_cache=False, refresh=True)
     assert visitor.server.preparations == 2
     assert [said for said in visitor.cache_controls if said] == ["no-cache"]
 
@@ -192,15 +192,17 @@ def test_no_header_takes_the_last_file(visitor: Visitor) -> None:
     assert visitor.server.preparations == 2
 
 
-def test_a_file_of_unknown_age_is_asked_for_again_but_not_prepared_again(visitor: Visitor) -> None:
-    """What was there at once may be a day old: the next read downloads, and has nothing prepared."""
+def test_a_file_of_unknown_age_is_requested_again_for_max_age_but_not_prepared_again(visitor: Visitor) -> None:
+    """A file that was ready may be a day old: a read with `max_age` downloads it again; one without serves it."""
     visitor.read()
     visitor.server.clock.advance(HOUR)
     visitor.read()
     visitor.server.clock.advance(1)
-    asked = len(visitor.exports)
-    visitor.read(fresh_store=False)
-    assert visitor.statuses[asked:] == [200]
+    requested = len(visitor.exports)
+    visitor.read(fresh_cache=False)
+    assert len(visitor.exports) == requested
+    visitor.read(fresh_cache=False, max_age=2 * HOUR)
+    assert visitor.statuses[requested:] == [200]
     assert visitor.server.preparations == 1
 
 
@@ -221,8 +223,8 @@ def test_a_repeated_header_would_starve_and_is_never_sent(visitor: Visitor) -> N
 
 def test_an_export_longer_than_its_max_age_is_returned_and_not_kept_for_fresh(visitor: Visitor) -> None:
     first = visitor.read(max_age=60)
-    assert first.entry.built_not_before == NOON
-    visitor.read(fresh_store=False, max_age=60)
+    assert first.cached.times.built_not_before == NOON
+    visitor.read(fresh_cache=False, max_age=60)
     assert visitor.cache_controls.count("max-age=60") == 2
 
 

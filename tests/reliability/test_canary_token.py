@@ -204,7 +204,7 @@ def test_a_store_that_cannot_be_written_to(raw_server: Any, monkeypatch: pytest.
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("appmetrica_frames.cache.store.Store.claim", full)
+    monkeypatch.setattr("appmetrica_frames.cache.store.LocalStore.lock", full)
     client = af.Client(CANARY, base_url=raw_server(lambda *_: WHOLE).base_url, progress=False)
     with pytest.warns(af.CacheWarning) as caught:
         (path,) = af.download_appmetrica("push_tokens", client=client, **WORDS)
@@ -278,10 +278,10 @@ def test_all_that_is_made_is_its_owners_alone(tmp_path: Path, monkeypatch: pytes
             "client": client,
         }
         assert af.scan_appmetrica("installations", **words).collect().height > 11
-        assert af.read_appmetrica("installations", store=False, **words).height > 11
+        assert af.read_appmetrica("installations", cache=False, **words).height > 11
     seen.update(modes(cache, temporary))
     kinds = {path.suffixes[-2] if path.suffix == ".tmp" else path.suffix for path in seen if not path.is_dir()}
-    assert {".parquet", ".lock", ".lent", ".json", ".part0", ".part1"} <= kinds
+    assert {".parquet", ".lock", ".lease", ".json", ".part0", ".part1"} <= kinds
     assert any(path.name == "pending.json" for path in seen)
     private_files = {path for path, mode in seen.items() if mode == 0o600}
     assert {path for path, mode in seen.items() if mode != 0o700} == private_files

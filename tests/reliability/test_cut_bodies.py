@@ -10,9 +10,9 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, faults
-from appmetrica_frames.engine.options import order
-from appmetrica_frames.engine.resolve import obtained
-from appmetrica_frames.integrations import reading
+from appmetrica_frames.engine.options import build_options
+from appmetrica_frames.engine.resolve import open_exports
+from appmetrica_frames.integrations.polars import read as read_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,11 +46,11 @@ def body(wire_format: str) -> bytes:
 
 def read(server: Emulator, cache: Path, wire_format: Any, *, retries: int) -> pl.DataFrame:
     client = af.Client(server.token, base_url=server.base_url, cache_dir=cache, retries=retries, progress=False)
-    asked = order(
+    asked = build_options(
         "push_tokens", application_id=server.application_id, fields=FIELDS, wire_format=wire_format, client=client
     )
-    with obtained(asked, clock=Instant()) as export:
-        return reading.to_polars(export)
+    with open_exports(asked, clock=Instant()) as exports:
+        return read_frame(exports)
 
 
 def size_on_the_wire(server: Emulator, wire_format: str, *, zipped: bool) -> int:

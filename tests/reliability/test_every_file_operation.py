@@ -46,7 +46,7 @@ def emulator() -> Iterator[Emulator]:
 
 @dataclass
 class World:
-    """A store and a server, and the two files that the server may have for one request."""
+    """A cache and a server, and the two files that the server may have for one request."""
 
     server: Emulator
     cache: Path
@@ -89,7 +89,7 @@ class World:
             os.utime(path, (then, then))
 
     def files(self) -> set[str]:
-        return {path.name for path in (self.cache / "v1").glob("[!l]*/*/*")}
+        return {path.name for path in (self.cache / "v2").glob("[!l]*/*/*/*")}
 
 
 class WorldOfParts(World):
@@ -145,7 +145,7 @@ def before_pruning(world: World) -> None:
     for name in ("{}.parquet", "{}.parquet.tmp", "{}.part3.tmp", "entry.json.{}.tmp", "pending.json.{}.tmp"):
         (folder / name.format(stranger)).write_bytes(b"left")
     (folder / "pending.json").write_text('{"requested_at": 1, "parts": 1}')
-    gone = folder.parent / ("cd" * 16)
+    gone = folder.parent / ("cd" * 8)
     gone.mkdir()
     (gone / "entry.json").write_text("{")
     (gone / f"{stranger}.parquet").write_bytes(b"left")
@@ -176,7 +176,7 @@ def paths(world: World) -> tuple[str, ...]:
 
 
 def removed(world: World) -> None:
-    world.cached().remove()
+    world.cached().clear()
 
 
 def pruned(world: World) -> None:
@@ -187,33 +187,33 @@ def pruned(world: World) -> None:
 
 SCENARIOS = {
     "publish": Scenario(World.expect_new, World.read),
-    "publish and lend": Scenario(World.expect_new, paths),
+    "publish and lease": Scenario(World.expect_new, paths),
     "replace": Scenario(before_replacing, lambda world: world.read(refresh=True), left=(OLD, NEW)),
     "look up": Scenario(World.store_new, World.read, left=(NEW,), every_error=True),
-    "look up and lend": Scenario(World.store_new, lazy, left=(NEW,), every_error=True),
+    "look up and lease": Scenario(World.store_new, lazy, left=(NEW,), every_error=True),
     "look up and iterate": Scenario(World.store_new, iterated, left=(NEW,), every_error=True),
     # Two things may be wrong then, and each is said once: what was damaged, and what cannot be written.
     "drop": Scenario(before_dropping, World.read, damage=True),
     "drop a record": Scenario(before_dropping_a_record, World.read, damage=True),
     "evict": Scenario(before_evicting, lambda world: world.read(client=world.client(max_bytes=1))),
     "prune": Scenario(before_pruning, pruned, None, left=(NEW,), damage=True, reads=False),
-    "remove": Scenario(World.store_new, removed, None, reads=False),
+    "clear": Scenario(World.store_new, removed, None, reads=False),
 }
 
 
 # Some less than Python 3.11 does: the versions differ in how they list directories.
 LEAST = {
     "publish": 40,
-    "publish and lend": 50,
+    "publish and lease": 50,
     "replace": 60,
     "look up": 30,
-    "look up and lend": 40,
+    "look up and lease": 40,
     "look up and iterate": 30,
     "drop": 60,
     "drop a record": 50,
     "evict": 80,
     "prune": 120,
-    "remove": 20,
+    "clear": 20,
 }
 LEAST_KILLS = 50
 
@@ -257,7 +257,7 @@ def heals(world: World, left: tuple[tuple[str, ...] | None, ...], *, damage: boo
     assert world.read(offline=True) == world.fresh
     world.age()
     caught(lambda: world.cached().prune())
-    assert all(name in KEPT or name.endswith((".parquet", ".lent")) for name in world.files())
+    assert all(name in KEPT or name.endswith((".parquet", ".lease")) for name in world.files())
     exports = [export.path for export in world.cached().ls()]
     assert {path.name for path in exports} == {name for name in world.files() if name.endswith(".parquet")}
     assert world.cached().verify().damaged == ()

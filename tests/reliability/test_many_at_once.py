@@ -27,15 +27,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 import polars
 import appmetrica_frames as af
-from appmetrica_frames.store import Store
+from appmetrica_frames.cache.store import LocalStore
 
 warnings.simplefilter("error", af.CacheWarning)
 if "{lock}" == "no lock":
     @contextmanager
-    def claim(self, key, *, waiting):
-        self.made(self.root / "locks")
+    def lock(self, key, *, timeout, on_wait):
+        self.make_folder(self.root / "locks")
         yield
-    Store.claim = claim
+    LocalStore.lock = lock
 
 client = af.Client("{token}", base_url="{base_url}", cache_dir=r"{cache}", poll=(0.05, 0.1), progress=False)
 together = threading.Barrier({threads})

@@ -8,71 +8,71 @@ from typing import Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames.cache.policy import CachePolicy, check_stale_if_error
-from appmetrica_frames.engine.options import order
-from appmetrica_frames.engine.resolve import obtained
-from appmetrica_frames.integrations import reading
+from appmetrica_frames.cache.policy import CachePolicy, FileTimes, check_stale_if_error
+from appmetrica_frames.engine.options import build_options
+from appmetrica_frames.engine.resolve import open_exports
+from appmetrica_frames.integrations.polars import read
 
 NOW = 1_722_340_800.0
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86_400.0
 
 NO_FILE = "there is no file to fall back on"
-BACKWARDS = "stored in the future: the clock went backwards"
+BACKWARDS = "fetched in the future: the clock went backwards"
 
 
-def asked(
+def policy(
     at: float = NOW, *, stale: float | None = HOUR, max_age: float | None = None, refresh: bool = False
 ) -> CachePolicy:
     return CachePolicy(at, max_age, refresh, offline=False, stale_if_error=stale)
 
 
-# built_not_before, wish, now, fresh, reason
+# built_not_before, policy, now, fresh, reason
 TABLE = [
-    (None, asked(), NOW, False, NO_FILE),
-    (NOW - 1, asked(stale=None), NOW, False, NO_FILE),
-    (NOW - 9 * DAY, asked(stale=None, max_age=0), NOW, False, NO_FILE),
-    # No word: fresh for the server's 24 h, then stale.
-    (NOW - DAY, asked(), NOW, True, "stale for at most 0 s, within stale_if_error of 1 h"),
-    (NOW - DAY - 1, asked(), NOW, True, "stale for at most 1 s, within stale_if_error of 1 h"),
-    (NOW - DAY - HOUR, asked(), NOW, True, "stale for at most 1 h, within stale_if_error of 1 h"),
-    (NOW - DAY - HOUR - 1, asked(), NOW, False, "stale for up to 1 h, beyond stale_if_error of 1 h"),
-    (NOW - DAY - 1, asked(stale=0), NOW, False, "stale for up to 1 s, beyond stale_if_error of 0 s"),
-    (NOW - DAY, asked(stale=0), NOW, True, "stale for at most 0 s, within stale_if_error of 0 s"),
+    (None, policy(), NOW, False, NO_FILE),
+    (NOW - 1, policy(stale=None), NOW, False, NO_FILE),
+    (NOW - 9 * DAY, policy(stale=None, max_age=0), NOW, False, NO_FILE),
+    # No parameter: fresh for the server's 24 h, then stale.
+    (NOW - DAY, policy(), NOW, True, "stale for at most 0 s, within stale_if_error of 1 h"),
+    (NOW - DAY - 1, policy(), NOW, True, "stale for at most 1 s, within stale_if_error of 1 h"),
+    (NOW - DAY - HOUR, policy(), NOW, True, "stale for at most 1 h, within stale_if_error of 1 h"),
+    (NOW - DAY - HOUR - 1, policy(), NOW, False, "stale for up to 1 h, beyond stale_if_error of 1 h"),
+    (NOW - DAY - 1, policy(stale=0), NOW, False, "stale for up to 1 s, beyond stale_if_error of 0 s"),
+    (NOW - DAY, policy(stale=0), NOW, True, "stale for at most 0 s, within stale_if_error of 0 s"),
     # max_age: stale from then on.
-    (NOW - MINUTE, asked(max_age=MINUTE), NOW, True, "stale for at most 0 s, within stale_if_error of 1 h"),
-    (NOW - 61 * MINUTE, asked(max_age=MINUTE), NOW, True, "stale for at most 1 h, within stale_if_error of 1 h"),
-    (NOW - 62 * MINUTE, asked(max_age=MINUTE), NOW, False, "stale for up to 1 h 1 min, beyond stale_if_error of 1 h"),
-    (NOW - HOUR, asked(max_age=0), NOW, True, "stale for at most 1 h, within stale_if_error of 1 h"),
+    (NOW - MINUTE, policy(max_age=MINUTE), NOW, True, "stale for at most 0 s, within stale_if_error of 1 h"),
+    (NOW - 61 * MINUTE, policy(max_age=MINUTE), NOW, True, "stale for at most 1 h, within stale_if_error of 1 h"),
+    (NOW - 62 * MINUTE, policy(max_age=MINUTE), NOW, False, "stale for up to 1 h 1 min, beyond stale_if_error of 1 h"),
+    (NOW - HOUR, policy(max_age=0), NOW, True, "stale for at most 1 h, within stale_if_error of 1 h"),
     (
         NOW - 3 * DAY,
-        asked(max_age=2 * DAY, stale=DAY),
+        policy(max_age=2 * DAY, stale=DAY),
         NOW,
         True,
         "stale for at most 1 d, within stale_if_error of 1 d",
     ),
     # refresh: stale from the beginning.
-    (NOW - HOUR, asked(refresh=True), NOW, True, "stale for at most 1 h, within stale_if_error of 1 h"),
-    (NOW - 61 * MINUTE, asked(refresh=True), NOW, False, "stale for up to 1 h 1 min, beyond stale_if_error of 1 h"),
-    (NOW - 1, asked(refresh=True, stale=0), NOW, False, "stale for up to 1 s, beyond stale_if_error of 0 s"),
+    (NOW - HOUR, policy(refresh=True), NOW, True, "stale for at most 1 h, within stale_if_error of 1 h"),
+    (NOW - 61 * MINUTE, policy(refresh=True), NOW, False, "stale for up to 1 h 1 min, beyond stale_if_error of 1 h"),
+    (NOW - 1, policy(refresh=True, stale=0), NOW, False, "stale for up to 1 s, beyond stale_if_error of 0 s"),
     # The age is that of the instant of the call, however long the server then took to fail.
-    (NOW - HOUR, asked(NOW - HOUR, refresh=True), NOW, True, "stale for at most 0 s, within stale_if_error of 1 h"),
+    (NOW - HOUR, policy(NOW - HOUR, refresh=True), NOW, True, "stale for at most 0 s, within stale_if_error of 1 h"),
     (
         NOW - 90 * MINUTE,
-        asked(NOW - HOUR, max_age=0),
+        policy(NOW - HOUR, max_age=0),
         NOW,
         True,
         "stale for at most 30 min, within stale_if_error of 1 h",
     ),
     # The clock went backwards.
-    (NOW + 1, asked(stale=9 * DAY), NOW, False, BACKWARDS),
-    (NOW + 1, asked(refresh=True), NOW, False, BACKWARDS),
+    (NOW + 1, policy(stale=9 * DAY), NOW, False, BACKWARDS),
+    (NOW + 1, policy(refresh=True), NOW, False, BACKWARDS),
 ]
 
 
-@pytest.mark.parametrize(("built", "wish", "now", "fresh", "reason"), TABLE)
-def test_decision(built: float | None, wish: CachePolicy, now: float, fresh: bool, reason: str) -> None:  # noqa: FBT001
-    verdict = check_stale_if_error(built, wish, now)
-    assert (verdict.fresh, verdict.reason) == (fresh, reason)
+@pytest.mark.parametrize(("built", "chosen", "now", "fresh", "reason"), TABLE)
+def test_decision(built: float | None, chosen: CachePolicy, now: float, fresh: bool, reason: str) -> None:  # noqa: FBT001
+    freshness = check_stale_if_error(None if built is None else FileTimes(built, built), chosen, now)
+    assert (freshness.is_fresh, freshness.reason) == (fresh, reason)
 
 
 class Settable:
@@ -123,7 +123,7 @@ FINAL: dict[str, tuple[bytes, type[af.AppMetricaError]]] = {
 
 
 class Visitor:
-    """A reader with a stored file, whose server then answers otherwise."""
+    """A reader with a cached file, whose server then answers otherwise."""
 
     def __init__(self, raw_server: Any) -> None:
         self.clock = Settable()
@@ -135,9 +135,9 @@ class Visitor:
     def read(self, **words: Any) -> list[str]:
         client = self.server.client(poll=(2.0, 30.0), prepare_timeout=600.0)
         fields = ["token", "appmetrica_device_id"]
-        wanted = order("push_tokens", application_id=1, fields=fields, client=client, **words)
-        with obtained(wanted, clock=self.clock) as export:
-            tokens: list[str] = reading.to_polars(export)["token"].to_list()
+        wanted = build_options("push_tokens", application_id=1, fields=fields, client=client, **words)
+        with open_exports(wanted, clock=self.clock) as exports:
+            tokens: list[str] = read(exports)["token"].to_list()
             return tokens
 
     def outcome(self, **words: Any) -> tuple[Any, list[str]]:
@@ -165,7 +165,7 @@ def test_a_fault_that_passes_gives_the_stale_file_with_one_warning(fault: str, v
     rows, said = visitor.outcome(max_age=HOUR, stale_if_error=2 * HOUR)
     assert rows == ["old"]
     assert len(said) == 1
-    assert "A stored file is returned instead, built up to 2 h" in said[0]
+    assert "A cached file is returned instead, built up to 2 h" in said[0]
 
 
 @pytest.mark.parametrize("fault", FINAL)
@@ -197,7 +197,7 @@ def test_the_limit_counts_from_where_the_file_became_stale(
 def test_without_the_word_or_without_a_file_the_error_is_raised(visitor: Visitor) -> None:
     visitor.answer = TEMPORARY["503"][0]
     assert visitor.outcome(refresh=True) == (af.ServerError, [])
-    af.Cache().remove()
+    af.Cache().clear()
     assert visitor.outcome(refresh=True, stale_if_error=DAY) == (af.ServerError, [])
 
 
@@ -218,8 +218,8 @@ def test_a_store_that_cannot_be_written_to_still_has_its_stale_file(
         raise OSError(28, "No space left on device")
 
     visitor.answer = TEMPORARY["503"][0]
-    monkeypatch.setattr("appmetrica_frames.cache.store.Store.claim", full)
+    monkeypatch.setattr("appmetrica_frames.cache.store.LocalStore.lock", full)
     rows, said = visitor.outcome(refresh=True, stale_if_error=DAY)
     assert rows == ["old"]
     assert len(said) == 1
-    assert "A stored file is returned instead" in said[0]
+    assert "A cached file is returned instead" in said[0]

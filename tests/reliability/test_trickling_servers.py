@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames.engine.options import order
-from appmetrica_frames.engine.resolve import obtained
-from appmetrica_frames.integrations import reading
+from appmetrica_frames.engine.options import build_options
+from appmetrica_frames.engine.resolve import open_exports
+from appmetrica_frames.integrations.polars import read
 from appmetrica_frames.logs_api.transport import SLOWEST, Connection
 from appmetrica_frames.util.config import Secret
 
@@ -96,14 +96,14 @@ def test_an_export_that_trickles_is_an_error_and_is_asked_for_again(stage: str, 
             clock.time += 31.0 if len(server.requests) == 1 else 0.0
             return clock.time
 
-    wanted = order(
+    wanted = build_options(
         "push_tokens",
         application_id=1,
         fields=["token", "appmetrica_device_id"],
         client=server.client(retries=1, network_timeout=60.0, poll=(0.0, 0.0)),
     )
-    with obtained(wanted, clock=Slow()) as export:
-        assert reading.to_polars(export)["token"].to_list() == ["a"]
+    with open_exports(wanted, clock=Slow()) as exports:
+        assert read(exports)["token"].to_list() == ["a"]
     assert sum(b"/export/push_tokens" in request for request in server.requests) == 2
     assert clock.time < 20 * 60
 

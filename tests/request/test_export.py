@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 ORIGIN = "https://api.appmetrica.yandex.com"
 
 
-def export_request(resource: str, **words: Any) -> ExportRequest:
-    return request.export_request(resource, zone=lambda _: ZoneInfo("Europe/Moscow"), **words)
+def build_request(resource: str, **words: Any) -> ExportRequest:
+    return request.build_request(resource, zone=lambda _: ZoneInfo("Europe/Moscow"), **words)
 
 
 def events(**words: Any) -> ExportRequest:
-    return export_request(
+    return build_request(
         "events", **{"application_id": 1, "date_since": "2024-07-01", "date_until": "2024-07-02", **words}
     )
 
@@ -41,8 +41,8 @@ def events(**words: Any) -> ExportRequest:
         ({"date_since": None, "date_until": None}, "date_since and date_until"),
         ({"date_since": "2024-07-03"}, "lies after"),
         ({"date_since": "01.07.2024"}, "write it like '2024-07-29'"),
-        ({"date_since": "2024-02-30"}, "is no date"),
-        ({"date_since": 20240701}, "takes a text, a date or a datetime"),
+        ({"date_since": "2024-02-30"}, "is not a valid date"),
+        ({"date_since": 20240701}, "takes a string, a date or a datetime"),
         ({"date_since": datetime(2024, 7, 1, tzinfo=UTC)}, "mix a time with a zone and one without"),
         ({"date_until": "2024-07-02T00:00:00Z"}, "mix a time with a zone and one without"),
         ({"fields": []}, "fields is empty"),
@@ -50,9 +50,9 @@ def events(**words: Any) -> ExportRequest:
         ({"fields": ["event_nmae"]}, "Did you mean 'event_name'"),
         ({"fields": ["event_name", "event_name"]}, "more than once"),
         ({"fields": ["android_id"]}, "older documentation"),
-        ({"fields": [""]}, "named by a text"),
+        ({"fields": [""]}, "a text without commas"),
         ({"fields": ["a,b"]}, "without commas"),
-        ({"fields": [1]}, "named by a text"),
+        ({"fields": [1]}, "a text without commas"),
         ({"filters": {"event_nmae": "x"}}, "Did you mean 'event_name'"),
         ({"filters": {"event_name": ["a", "b"]}}, "one value only"),
         ({"filters": {"event_name": None}}, "one value only"),
@@ -65,7 +65,7 @@ def events(**words: Any) -> ExportRequest:
         ({"skip_unavailable_shards": "false"}, "True or False"),
         ({"schema_overrides": {"event_name": "no_such_type"}}, "schema_overrides"),
         ({"schema_overrides": {"event_name": pa.list_(pa.string())}}, "cannot be read as"),
-        ({"fields": ["event_name"], "schema_overrides": {"mcc": "string"}}, "not among the fields"),
+        ({"fields": ["event_name"], "schema_overrides": {"mcc": "string"}}, "not among the requested fields"),
     ],
 )
 def test_what_cannot_be_asked_is_said_with_what_to_do(words: dict[str, Any], hint: str) -> None:
@@ -90,7 +90,7 @@ def test_what_cannot_be_asked_is_said_with_what_to_do(words: dict[str, Any], hin
 )
 def test_resources_differ_in_what_they_take(resource: str, words: dict[str, Any], hint: str) -> None:
     with pytest.raises(InvalidRequestError, match=hint):
-        export_request(resource, application_id=1, **{"date_since": None, **words})
+        build_request(resource, application_id=1, **{"date_since": None, **words})
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_every_documented_field_is_asked_for_by_default() -> None:
 
 
 def test_fields_the_catalogue_does_not_know_are_vouched_for_with_a_type() -> None:
-    asked = export_request(
+    asked = build_request(
         "profiles_v2",
         application_id=1,
         date_since="2024-07-01",
@@ -138,7 +138,7 @@ def test_one_field_alone_is_never_asked_for() -> None:
     for resource in catalog.resources().values():
         for name in resource.fields:
             dates = {"date_since": "2024-07-01", "date_until": "2024-07-01"} if resource.dates else {}
-            asked = export_request(resource.name, application_id=1, fields=[name], **dates)
+            asked = build_request(resource.name, application_id=1, fields=[name], **dates)
             assert len(asked.wire_fields) == 2
             assert name in asked.wire_fields
             assert asked.fields == (name,)
@@ -194,13 +194,15 @@ def test_the_same_request_has_the_same_key(words: dict[str, Any]) -> None:
 
 def test_any_change_of_meaning_is_another_key() -> None:
     keys = [events(**words).key(ORIGIN) for words in [{}, *OTHER]]
-    keys += [events().key("http://127.0.0.1:1"), export_request("push_tokens", application_id=1).key(ORIGIN)]
+    keys += [events().key("http://127.0.0.1:1"), build_request("push_tokens", application_id=1).key(ORIGIN)]
     assert len(set(keys)) == len(keys)
 
 
-def test_a_family_differs_in_fields_only() -> None:
-    assert events(fields=["mcc"]).family(ORIGIN) == events().family(ORIGIN)
-    assert all(events(**words).family(ORIGIN) != events().family(ORIGIN) for words in OTHER if "fields" not in words)
+def test_a_request_key_does_not_depend_on_the_fields() -> None:
+    assert events(fields=["mcc"]).request_key(ORIGIN) == events().request_key(ORIGIN)
+    assert all(
+        events(**words).request_key(ORIGIN) != events().request_key(ORIGIN) for words in OTHER if "fields" not in words
+    )
 
 
 def test_polars_and_arrow_types_that_mean_the_same_are_the_same_request() -> None:

@@ -1,6 +1,6 @@
-"""Keys of the store: the same request has the same key however it is spelled, and every other has another.
+"""Keys of the cache: the same request has the same key however it is written, and every other has another.
 
-The golden file holds keys of this version. A change of it loses every stored export of every user: then raise
+The golden file holds keys of this version. A change of it loses every cached export of every user: then raise
 `KEY_VERSION`, and say so in the changelog.
 """
 
@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appmetrica_frames.request.export import export_request
+from appmetrica_frames.request.export import build_request
 from appmetrica_frames.schema import catalog
 
 ORIGIN = "https://api.appmetrica.yandex.com"
@@ -51,7 +51,7 @@ def key(meaning: Meaning, **spelling: Any) -> str:
         "date_until": until,
         **spelling,
     }
-    return export_request("events", zone=lambda _: UTC, **words).key(ORIGIN)
+    return build_request("events", zone=lambda _: UTC, **words).key(ORIGIN)
 
 
 def spelled(moment: datetime) -> st.SearchStrategy[Any]:
@@ -133,5 +133,7 @@ GOLDEN_REQUESTS: dict[str, Meaning] = {
 @pytest.mark.parametrize("name", GOLDEN_REQUESTS)
 def test_keys_stay_as_they_are(name: str) -> None:
     words = dict(GOLDEN_REQUESTS[name])
-    request = export_request(words.pop("resource"), application_id=1111, zone=lambda _: UTC, **words)
-    assert {"key": request.key(ORIGIN), "family": request.family(ORIGIN)} == json.loads(GOLDEN.read_text())[name]
+    request = build_request(words.pop("resource"), application_id=1111, zone=lambda _: UTC, **words)
+    assert {"request": request.request_key(ORIGIN), "fields": request.fields_key()} == json.loads(GOLDEN.read_text())[
+        name
+    ]

@@ -13,13 +13,13 @@ import pyarrow as pa
 import appmetrica_frames as af
 
 if TYPE_CHECKING:
-    from appmetrica_frames.integrations.reading import Backend
+    from appmetrica_frames.integrations import Backend
 
 assert_type(
     af.read_appmetrica("events", application_id=1, date_since="2024-07-01", date_until="2024-07-01"), pl.DataFrame
 )
 assert_type(af.read_appmetrica("push_tokens", application_id=1, backend="polars"), pl.DataFrame)
-assert_type(af.read_appmetrica("push_tokens", application_id=1, backend="pandas", store=False), pd.DataFrame)
+assert_type(af.read_appmetrica("push_tokens", application_id=1, backend="pandas", cache=False), pd.DataFrame)
 assert_type(af.read_appmetrica("push_tokens", application_id=1, backend="pyarrow"), pa.Table)
 assert_type(
     af.scan_appmetrica("clicks", application_id="1", date_since=date(2024, 7, 1), date_until=date(2024, 7, 2)),
@@ -61,11 +61,11 @@ af.read_appmetrica("events", aplication_id=1)  # type: ignore[call-overload]
 af.scan_appmetrica("events", application_id=1, refresh="yes")  # type: ignore[arg-type]
 af.read_appmetrica("events", application_id=1, backend="spark")  # type: ignore[call-overload]
 
-assert_type(af.resources(), pl.DataFrame)
-assert_type(af.fields("events"), pl.DataFrame)
+assert_type(af.list_resources(), pl.DataFrame)
+assert_type(af.list_fields("events"), pl.DataFrame)
 assert_type(af.Cache().ls(), list[af.CachedExport])
 assert_type(af.Cache().info(), af.CacheInfo)
-assert_type(af.Cache().remove(dry_run=True), af.PruneResult)
+assert_type(af.Cache().remove(resource="events", dry_run=True), af.PruneResult)
 assert_type(af.expand_json(pl.DataFrame()), pl.DataFrame)
 assert_type(af.expand_json(pl.LazyFrame(), fields={"price": pl.Float64, "sku": "string"}), pl.LazyFrame)
 assert_type(af.expand_json(pd.DataFrame(), "event_json", ["sku"], prefix="json_"), pd.DataFrame)

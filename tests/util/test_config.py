@@ -1,4 +1,4 @@
-"""Settings and the client: argument over environment over default, and a token that shows itself to nobody."""
+"""Settings and the client: argument over environment over default, and a token that is hidden."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import pickle
 import pydoc
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from appmetrica_frames import Client, InvalidRequestError, MissingTokenError
+from appmetrica_frames.client import resolve_settings
 from appmetrica_frames.util import config
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 CANARY = "y0_canary-token"
 
@@ -29,7 +33,7 @@ CANARY = "y0_canary-token"
     ],
 )
 def test_base_url(given: str | None, environ: dict[str, str], expected: str) -> None:
-    assert config.base_url(given, environ) == expected
+    assert config.resolve_base_url(given, environ) == expected
 
 
 @pytest.mark.parametrize(
@@ -48,53 +52,75 @@ def test_base_url(given: str | None, environ: dict[str, str], expected: str) -> 
         "https://",
     ],
 )
-def test_addresses_that_the_token_must_not_go_to(url: str) -> None:
+def test_the_token_is_not_sent_to_such_addresses(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidRequestError, match="base_url"):
         Client(base_url=url)
     with pytest.raises(InvalidRequestError, match="base_url"):
-        Client().origin({"APPMETRICA_BASE_URL": url})
+        config.resolve_base_url(None, {"APPMETRICA_BASE_URL": url})
+    monkeypatch.setenv("APPMETRICA_BASE_URL", url)
+    assert "invalid APPMETRICA_BASE_URL" in repr(Client())
 
 
 def test_token_is_the_argument_else_the_environment() -> None:
-    assert Client("given").token({"APPMETRICA_TOKEN": "found"}).reveal() == "given"
-    assert Client().token({"APPMETRICA_TOKEN": "found\n"}).reveal() == "found"
+    assert config.resolve_token(config.Secret("given"), {"APPMETRICA_TOKEN": "found"}).reveal() == "given"
+    assert config.resolve_token(None, {"APPMETRICA_TOKEN": "found\n"}).reveal() == "found"
 
 
 @pytest.mark.parametrize("environ", [{}, {"APPMETRICA_TOKEN": " "}])
 def test_a_missing_token_says_where_one_goes(environ: dict[str, str]) -> None:
     with pytest.raises(MissingTokenError, match="APPMETRICA_TOKEN"):
-        Client().token(environ)
+        config.resolve_token(None, environ)
 
 
 @pytest.mark.parametrize("text", [f"OAuth {CANARY}", f"{CANARY}\nX: y", f"{CANARY}é", f"{CANARY}\x00"])
 def test_a_token_that_cannot_be_one_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
-        Client(text).token({})
+        resolve_settings(Client(text)).token()
     assert CANARY not in str(caught.value)
 
 
 def test_a_client_does_not_show_its_token() -> None:
     client = Client(CANARY)
-    shown = f"{client!r} {client} {vars(client)} {client.token({})!r}"
+    shown = f"{client!r} {client} {vars(client)} {client.token!r} {resolve_settings(client)!r}"
     assert CANARY not in shown
     assert CANARY.encode() not in pickle.dumps(client)
 
 
-def test_a_client_survives_a_pickle_and_reads_the_environment_there() -> None:
+def test_a_client_survives_a_pickle_and_reads_the_environment_there(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Client(CANARY, base_url="http://127.0.0.1:1", retries=2)
     there = pickle.loads(pickle.dumps(client))  # noqa: S301 - our own
     assert there == client
-    assert there.token({"APPMETRICA_TOKEN": "found"}).reveal() == "found"
-    assert copy.copy(client).retries == 2
+    assert there.token is None
+    monkeypatch.setenv("APPMETRICA_TOKEN", "found")
+    assert resolve_settings(there).token().reveal() == "found"
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy])
+def test_a_copy_keeps_the_token(duplicate: Callable[[Client], Client]) -> None:
+    client = duplicate(Client(CANARY, retries=2))
+    assert resolve_settings(client).token().reveal() == CANARY
+    assert client.retries == 2
+
+
+def test_repr_shows_the_server_the_cache_and_where_the_token_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPMETRICA_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("APPMETRICA_CACHE_DIR", str(tmp_path))
+    assert repr(Client()).startswith(f"Client(base_url='http://127.0.0.1:9', cache_dir={str(tmp_path)!r}, token=None, ")
+    monkeypatch.setenv("APPMETRICA_TOKEN", CANARY)
+    assert "token=<from the variable APPMETRICA_TOKEN>" in repr(Client())
+    assert "token=<from the argument>, max_bytes=5, " in repr(Client("given", max_bytes=5))
+    assert CANARY not in repr(Client())
 
 
 def test_cache_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert config.cache_directory(None, {"APPMETRICA_CACHE_DIR": str(tmp_path)}) == tmp_path
-    assert config.cache_directory(tmp_path / "a", {"APPMETRICA_CACHE_DIR": str(tmp_path)}) == tmp_path / "a"
-    assert config.cache_directory("~/x", {}) == Path.home() / "x"
-    assert "appmetrica_frames" in str(config.cache_directory(None, {}))
+    assert config.resolve_cache_directory(None, {"APPMETRICA_CACHE_DIR": str(tmp_path)}) == tmp_path
+    assert config.resolve_cache_directory(tmp_path / "a", {"APPMETRICA_CACHE_DIR": str(tmp_path)}) == tmp_path / "a"
+    assert config.resolve_cache_directory("~/x", {}) == Path.home() / "x"
+    assert "appmetrica_frames" in str(config.resolve_cache_directory(None, {}))
     monkeypatch.chdir(tmp_path)
-    assert config.cache_directory("here", {}) == tmp_path / "here"
+    assert config.resolve_cache_directory("here", {}) == tmp_path / "here"
 
 
 @pytest.mark.parametrize(

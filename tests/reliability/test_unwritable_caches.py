@@ -151,7 +151,7 @@ def test_a_store_that_can_only_be_read_answers(emulator: Emulator, tmp_path: Pat
 
 
 @pytest.mark.parametrize("state", ["read-only", "no permission", "below no permission"])
-def test_a_store_that_cannot_be_written_to_costs_one_warning(emulator: Emulator, tmp_path: Path, state: str) -> None:
+def test_a_cache_that_cannot_be_written_to_costs_one_warning(emulator: Emulator, tmp_path: Path, state: str) -> None:
     cache = tmp_path / "cache"
     words: dict[str, Any] = {"application_id": emulator.application_id, "fields": FIELDS}
     client = af.Client(emulator.token, base_url=emulator.base_url, cache_dir=cache, poll=(0.005, 0.01), progress=False)
@@ -167,7 +167,7 @@ def test_a_store_that_cannot_be_written_to_costs_one_warning(emulator: Emulator,
     for told in report["told"].values():
         assert told["rows"] == ["young"]
         (said,) = told["warnings"]
-        assert said.startswith(f"CacheWarning: The store in {asked} cannot be written to")
+        assert said.startswith(f"CacheWarning: The cache in {asked} cannot be written to")
     assert af.read_appmetrica("push_tokens", offline=True, client=client, **words)["token"].to_list() == ROWS
 
 

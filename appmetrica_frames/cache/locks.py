@@ -1,0 +1,101 @@
+"""Locks between processes: one fetches an export, the others wait for what it publishes."""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from appmetrica_frames.util.files import PRIVATE_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from filelock import BaseFileLock
+
+# What file systems without locks answer.
+UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
+
+
+class Locks:
+    """The lock files of a cache. The operating system releases the lock of a process that dies."""
+
+    def __init__(self, folder: Path, make_folder: Callable[[Path], Path]) -> None:
+        self._folder = folder
+        self._make_folder = make_folder
+
+    @contextmanager
+    def acquire(self, key: str, *, timeout: float, on_wait: Callable[[], None]) -> Iterator[None]:
+        """Hold the lock of a key; call `on_wait` once if another process holds it.
+
+        Raises
+        ------
+        TimeoutError
+            If it is held for longer than `timeout` seconds.
+        """
+        lock = self._open(key)
+        _acquire(lock, timeout=timeout, on_wait=on_wait)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
+    def try_acquire(self, key: str) -> Iterator[bool]:
+        """Hold the lock of a key if nobody else holds it, and tell whether it is held now."""
+        try:
+            lock = self._open(key)
+            _acquire(lock)
+        except OSError:  # another process holds it; or the cache cannot be written to, and so not changed either
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
+    def is_held(self, key: str) -> bool:
+        """Tell whether a lock is held, without writing anything."""
+        try:
+            with (self._folder / f"{key}.lock").open("rb") as file:
+                return _is_locked(file.fileno())
+        except OSError:
+            return False
+
+    def _open(self, key: str) -> BaseFileLock:
+        from filelock import FileLock
+
+        return FileLock(self._make_folder(self._folder) / f"{key}.lock", mode=PRIVATE_FILE)
+
+
+def _acquire(lock: BaseFileLock, *, timeout: float = 0.0, on_wait: Callable[[], None] | None = None) -> None:
+    """Acquire a lock or raise `TimeoutError`; where the file system has no locks, go on without.
+
+    Two processes may then fetch the same export; each publishes a whole one.
+    """
+    try:
+        lock.acquire(blocking=False)
+    except TimeoutError:
+        if on_wait is None:
+            raise
+        on_wait()
+        lock.acquire(timeout=timeout)
+    except NotImplementedError:
+        return
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+
+
+def _is_locked(handle: int) -> bool:
+    try:
+        import fcntl
+    except ImportError:  # Windows refuses to open a locked file for reading bytes of it
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    fcntl.flock(handle, fcntl.LOCK_UN)
+    return False
