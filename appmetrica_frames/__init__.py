@@ -12,7 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .api import ExportParameters, download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
+    from .api import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
     from .cache.entry import CachedExport
     from .cache.manage import Cache, CacheInfo, PruneResult, VerifyResult
     from .client import Client
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         AppMetricaError,
         AuthenticationError,
         CacheWarning,
+        DateWarning,
         DecodeError,
         DownloadError,
         InvalidRequestError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         ServerError,
     )
     from .json_columns.expand import expand_json
+    from .parameters import ExportParameters
     from .schema.listing import list_fields, list_resources
 
 __version__ = "0.1.0"
@@ -45,6 +47,7 @@ __all__ = [
     "CacheWarning",
     "CachedExport",
     "Client",
+    "DateWarning",
     "DecodeError",
     "DownloadError",
     "ExportParameters",
@@ -80,9 +83,10 @@ _PUBLIC = {
     "CacheWarning": "errors",
     "CachedExport": "cache.entry",
     "Client": "client",
+    "DateWarning": "errors",
     "DecodeError": "errors",
     "DownloadError": "errors",
-    "ExportParameters": "api",
+    "ExportParameters": "parameters",
     "InvalidRequestError": "errors",
     "MissingTokenError": "errors",
     "NotCachedError": "errors",

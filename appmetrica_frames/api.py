@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypedDict, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from .engine.options import build_options
 from .engine.resolve import lease_exports, open_exports, retry_if_evicted
@@ -30,38 +30,6 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-
-class _RequiredParameters(TypedDict):
-    application_id: int | str
-
-
-class ExportParameters(_RequiredParameters, total=False):
-    """The keyword arguments that every way to read an export takes, for those who keep them in a dict.
-
-    Examples
-    --------
-    >>> from appmetrica_frames import ExportParameters, read_appmetrica
-    >>> week: ExportParameters = {"application_id": 1111, "date_since": "2024-07-01", "date_until": "2024-07-07"}
-    >>> read_appmetrica("installations", **week).height
-    96
-    """
-
-    date_since: Moment | None
-    date_until: Moment | None
-    fields: FieldNames | None
-    filters: Mapping[str, FilterValue] | None
-    date_dimension: DateDimension
-    limit: int | None
-    skip_unavailable_shards: bool
-    wire_format: WireFormat
-    max_age: Duration | None
-    refresh: bool
-    offline: bool
-    stale_if_error: Duration | None
-    schema_overrides: Mapping[str, Any] | None
-    strict: bool
-    client: Client | None
 
 
 def _suggest_parameters(function: Callable[P, R]) -> Callable[P, R]:
@@ -98,7 +66,7 @@ def read_appmetrica(
     stale_if_error: Duration | None = None,
     cache: bool = True,
     backend: Literal["polars"] = "polars",
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
 ) -> pl.DataFrame: ...
@@ -121,7 +89,7 @@ def read_appmetrica(
     stale_if_error: Duration | None = None,
     cache: bool = True,
     backend: Literal["pandas"],
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
 ) -> pd.DataFrame: ...
@@ -144,7 +112,7 @@ def read_appmetrica(
     stale_if_error: Duration | None = None,
     cache: bool = True,
     backend: Literal["pyarrow"],
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
 ) -> pa.Table: ...
@@ -167,7 +135,7 @@ def read_appmetrica(
     stale_if_error: Duration | None = None,
     cache: bool = True,
     backend: Backend,
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
 ) -> pl.DataFrame | pd.DataFrame | pa.Table: ...
@@ -190,7 +158,7 @@ def read_appmetrica(
     stale_if_error: Duration | None = None,
     cache: bool = True,
     backend: Backend = "polars",
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
 ) -> pl.DataFrame | pd.DataFrame | pa.Table:
@@ -345,7 +313,7 @@ def scan_appmetrica(
     refresh: bool = False,
     offline: bool = False,
     stale_if_error: Duration | None = None,
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
 ) -> pl.LazyFrame:
@@ -456,7 +424,7 @@ def iter_appmetrica(
     stale_if_error: Duration | None = None,
     cache: bool = True,
     batch_size: int = 65_536,
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
 ) -> pa.RecordBatchReader:
@@ -580,7 +548,7 @@ def download_appmetrica(
     refresh: bool = False,
     offline: bool = False,
     stale_if_error: Duration | None = None,
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
 ) -> list[Path]:

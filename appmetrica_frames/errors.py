@@ -1,21 +1,22 @@
 """Everything that this package raises or warns about.
 
 AppMetricaError
-├── InvalidRequestError (ValueError)        what was asked cannot be asked: unknown resource, field, option, dates
-├── MissingTokenError (LookupError)         no OAuth token was given and none is in the environment
-├── NotCachedError (LookupError)            offline=True, and the store holds no such export
+├── InvalidRequestError (ValueError)        the request is invalid: unknown resource, field, option, dates
+├── MissingTokenError (LookupError)         there is no OAuth token, neither as an argument nor as a variable
+├── NotCachedError (LookupError)            offline=True, and the cache has no such export
 ├── AuthenticationError (PermissionError)   401, 403
-├── RequestRejectedError                    any other answer that will not change by asking again
-├── QuotaExceededError                      429 or 420 for longer than we may wait
-├── ServerError (ConnectionError)           5xx, more often than we may try
+├── RequestRejectedError                    any other answer that a repeated request will not change
+├── QuotaExceededError                      429 or 420 for longer than the call may wait
+├── ServerError (ConnectionError)           5xx, more often than the call may try
 ├── PreparationTimeoutError (TimeoutError)  the file was not ready within prepare_timeout
 ├── DownloadError (ConnectionError)         short or damaged bodies, network faults
-└── DecodeError (ValueError)                the body arrived whole and is not what was asked for
+└── DecodeError (ValueError)                the body arrived whole and is not what was requested
     └── SchemaError                         its columns or values do not fit the schema
 
 Warning
-├── SchemaWarning                           a column did not fit its type and arrives as text
-└── CacheWarning                            the store could not be used, or something in it was damaged
+├── DateWarning                             a date is valid, and may not mean what it seems to mean
+├── SchemaWarning                           a column did not fit its type and is kept as text
+└── CacheWarning                            the cache could not be used, or something in it was damaged
 """
 
 from __future__ import annotations
@@ -51,15 +52,15 @@ class AppMetricaError(Exception):
 
 
 class InvalidRequestError(AppMetricaError, ValueError):
-    """What was asked cannot be asked; raised before anything is sent."""
+    """The request is invalid; raised before anything is sent."""
 
 
 class MissingTokenError(AppMetricaError, LookupError):
-    """No OAuth token was given and none is in the environment."""
+    """There is no OAuth token, neither as an argument nor as an environment variable."""
 
 
 class NotCachedError(AppMetricaError, LookupError):
-    """The store holds no such export and the network was not to be touched."""
+    """The cache has no such export, and the network must not be used."""
 
 
 class AuthenticationError(AppMetricaError, PermissionError):
@@ -67,7 +68,7 @@ class AuthenticationError(AppMetricaError, PermissionError):
 
 
 class RequestRejectedError(AppMetricaError):
-    """The server refused the request, or is no AppMetrica Logs API; asking again will not help."""
+    """The server refused the request, or is not an AppMetrica Logs API; a repeated request will not help."""
 
 
 class QuotaExceededError(AppMetricaError):
@@ -87,7 +88,7 @@ class DownloadError(AppMetricaError, ConnectionError):
 
 
 class DecodeError(AppMetricaError, ValueError):
-    """A body arrived whole, but it is not the export that was asked for."""
+    """A body arrived whole, but it is not the requested export."""
 
 
 class SchemaError(DecodeError):
@@ -112,12 +113,16 @@ class SchemaError(DecodeError):
         self.value = value
 
 
+class DateWarning(UserWarning):
+    """A date is valid, and may not mean what it seems to mean: midnight as ``date_until`` leaves that day out."""
+
+
 class SchemaWarning(UserWarning):
-    """A column did not fit its catalogue type and arrives as text."""
+    """A column did not fit its catalogue type and is kept as text."""
 
 
 class CacheWarning(UserWarning):
-    """The store could not be used, or something in it was damaged and dropped."""
+    """The cache could not be used, or something in it was damaged and dropped."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

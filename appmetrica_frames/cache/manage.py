@@ -291,7 +291,9 @@ class Cache:
 
     def _check_all(self) -> tuple[list[CachedExport], list[CachedExport], list[Path]]:
         """Return the intact exports, the damaged or unreadable ones, and the records that describe none."""
-        intact, damaged, records = [], [], []
+        intact: list[CachedExport] = []
+        damaged: list[CachedExport] = []
+        records: list[Path] = []
         for folder in self._store.folders():
             try:
                 export = load_export(folder)

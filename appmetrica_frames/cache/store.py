@@ -16,12 +16,12 @@ import os
 import re
 import time
 import uuid
-import warnings
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
 from appmetrica_frames.errors import CacheWarning
 from appmetrica_frames.request.export import FIELDS_KEY_LENGTH, REQUEST_KEY_LENGTH
+from appmetrica_frames.util.caller import warn_caller
 from appmetrica_frames.util.files import (
     TEMPORARY,
     checksum,
@@ -129,9 +129,12 @@ class LocalStore:
         if not is_current(export):
             return
         if not is_damaged(export):
-            _warn(f"The cached export {export.path} cannot be read; it will be fetched again.")
+            warn_caller(f"The cached export {export.path} cannot be read; it will be fetched again.", CacheWarning)
             return
-        _warn(f"The cached export {export.path} is damaged or missing; it is dropped and will be fetched again.")
+        warn_caller(
+            f"The cached export {export.path} is damaged or missing; it is dropped and will be fetched again.",
+            CacheWarning,
+        )
         with suppress(OSError), self.locks.try_acquire(export.key) as acquired:
             if acquired and is_current(export):
                 (export.path.parent / RECORD).unlink()
@@ -179,7 +182,7 @@ class LocalStore:
     def _report_damage(self, path: Path, error: ValueError) -> None:
         if path not in self._reported:
             self._reported.add(path)
-            _warn(f"The record {path} is damaged ({error}); its export will be fetched again.")
+            warn_caller(f"The record {path} is damaged ({error}); its export will be fetched again.", CacheWarning)
 
 
 class PendingWrite:
@@ -329,7 +332,3 @@ def _subfolders(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:
     except OSError:  # what is not there, or must not be read, holds nothing for us
         return
     yield from (folder / name for name in names)
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, CacheWarning, stacklevel=3)

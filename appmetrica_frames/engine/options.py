@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from appmetrica_frames.cache.policy import CachePolicy, build_policy
 from appmetrica_frames.client import Client, Settings, resolve_settings
@@ -69,7 +69,7 @@ def build_options(
     offline: bool = False,
     stale_if_error: Duration | None = None,
     cache: bool = True,
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
 ) -> ReadOptions:

@@ -6,7 +6,6 @@ import atexit
 import logging
 import os
 import shutil
-import warnings
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ from appmetrica_frames.errors import (
     ServerError,
 )
 from appmetrica_frames.progress import report_progress
+from appmetrica_frames.util.caller import warn_caller
 from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import format_duration
 
@@ -185,11 +185,10 @@ class ExportResolver:
             raise  # some of them are an OSError, too
         except OSError as error:
             export = self._fetch_without_cache(fetcher)
-            warnings.warn(
+            warn_caller(
                 f"The cache in {self._store.directory} cannot be written to ({error}); this export is not kept. "
                 "Free some space, or name another directory with Client(cache_dir=...) or APPMETRICA_CACHE_DIR.",
                 CacheWarning,
-                stacklevel=2,
             )
             return export
 
@@ -231,7 +230,7 @@ class ExportResolver:
         if export is None:
             raise error
         age = format_duration(max(0.0, self._clock.now() - export.cached.times.built_not_before))
-        warnings.warn(f"{error} A cached file is returned instead, built up to {age} ago.", CacheWarning, stacklevel=2)
+        warn_caller(f"{error} A cached file is returned instead, built up to {age} ago.", CacheWarning)
         return export
 
     def _fetch_without_cache(self, fetcher: ExportFetcher) -> ResolvedExport:
@@ -266,7 +265,7 @@ def _report_text_columns(export: ResolvedExport, *, strict: bool) -> None:
         if reason and strict:
             raise SchemaError(f"strict=True: {reason}", column=column)
         if reason:
-            warnings.warn(reason, SchemaWarning, stacklevel=2)
+            warn_caller(reason, SchemaWarning)
 
 
 # Files whose paths were handed out although they could not be cached: they stay until the interpreter exits.

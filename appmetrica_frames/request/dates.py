@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from datetime import date, datetime, time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from appmetrica_frames.errors import InvalidRequestError
+from appmetrica_frames.errors import DateWarning, InvalidRequestError
+from appmetrica_frames.util.caller import warn_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import tzinfo
 
 Moment: TypeAlias = str | date | datetime
-"""``yyyy-mm-dd``, an ISO text with a time of day, a `datetime.date` or a `datetime.datetime`."""
+"""``yyyy-mm-dd``, that with a time of day, a `date`, a `datetime`, a `numpy.datetime64` or a `pandas.Timestamp`."""
 
 LAST_SECOND = time(23, 59, 59)
+
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DATETIME = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d([.,]\d+)?)?(Z|[+-]\d\d:?\d\d)?", re.ASCII)
+_NUMPY_SECONDS = re.compile(r"datetime64\[(\d*)(h|m|s|ms|us|ns)\]")
+_ACCEPTED = "write it like '2024-07-29' or '2024-07-29 23:37:01'"
 
 
 def parse_date_range(
@@ -22,9 +30,9 @@ def parse_date_range(
 ) -> tuple[str, str]:
     """Return both ends as ``yyyy-mm-dd hh:mm:ss``, each included.
 
-    A day without a time of day means its first second as ``date_since`` and its last as ``date_until``. Moments with a
-    time zone are converted to the application's own, which `zone` looks up. Fractions of a second are dropped, because
-    the server has none.
+    A day without a time of day means its first second as ``date_since`` and its last as ``date_until``; so does a
+    pandas Timestamp at midnight, which is how pandas writes a day. Moments with a time zone are converted to the
+    application's own, which `zone` looks up. Fractions of a second are dropped, because the server has none.
     """
     if since is None or until is None:
         missing = " and ".join(name for name, end in (("date_since", since), ("date_until", until)) if end is None)
@@ -49,23 +57,61 @@ def refuse_dates(since: Moment | None, until: Moment | None, *, resource: str) -
         raise InvalidRequestError(f"{resource} takes no dates: it exports the whole current set. Drop them.")
 
 
-def _parse_moment(value: Moment, time_of_day: time, *, name: str) -> datetime:
+def _parse_moment(value: Any, time_of_day: time, *, name: str) -> datetime:
+    parsed = _to_date_or_datetime(value, name=name)
+    if not isinstance(parsed, datetime):
+        return datetime.combine(parsed, time_of_day)
+    moment = parsed.replace(microsecond=0)
+    if name == "date_until" and not isinstance(value, str) and moment.timetz().replace(tzinfo=None) == time.min:
+        warn_caller(
+            f"date_until={value!r} means the first second of {moment.date()}: the rest of that day is left out. "
+            f"Give date_until={str(moment.date())!r} for the whole day.",
+            DateWarning,
+        )
+    return moment
+
+
+def _to_date_or_datetime(value: Any, *, name: str) -> date | datetime:
+    """Return a day, or a moment with its time of day."""
     if isinstance(value, str):
-        value = _parse_text(value.strip(), name=name)
-    if isinstance(value, datetime):
-        return value.replace(microsecond=0)
-    if isinstance(value, date):
-        return datetime.combine(value, time_of_day)
+        return _parse_text(value.strip(), name=name)
+    if _is_instance(value, "numpy", "datetime64"):
+        return _from_numpy(value, name=name)
+    if _is_instance(value, "pandas", "Timestamp"):
+        midnight = value == value.normalize() and value.tzinfo is None
+        return value.date() if midnight else value.to_pydatetime(warn=False)  # type: ignore[no-any-return]
+    if isinstance(value, (date, datetime)) and value == value:  # noqa: PLR0124 - pandas' NaT is a datetime that is not
+        return value
     raise InvalidRequestError(f"{name} takes a string, a date or a datetime, not {value!r}.")
 
 
 def _parse_text(text: str, *, name: str) -> date | datetime:
+    # Other forms of ISO 8601 are refused: '20240701' or '2024-W27-1' could lose a day without a word.
     try:
-        return date.fromisoformat(text) if len(text) == len("yyyy-mm-dd") else datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidRequestError(
-            f"{name} {text!r} is not a valid date: write it like '2024-07-29' or '2024-07-29 23:37:01'."
-        ) from None
+        if _DAY.fullmatch(text):
+            return date.fromisoformat(text)
+        if _DATETIME.fullmatch(text):
+            return datetime.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidRequestError(f"{name} {text!r} is not a valid date ({error}): {_ACCEPTED}.") from None
+    raise InvalidRequestError(f"{name} {text!r} is not a valid date: {_ACCEPTED}.")
+
+
+def _from_numpy(value: Any, *, name: str) -> date | datetime:
+    kind = str(value.dtype)
+    if str(value) == "NaT" or not (kind == "datetime64[D]" or _NUMPY_SECONDS.fullmatch(kind)):
+        raise InvalidRequestError(f"{name} takes a datetime64 of a day or a time of day, not {value!r}.")
+    unit = "D" if kind == "datetime64[D]" else "s"
+    converted: date | datetime = value.astype(f"datetime64[{unit}]").item()
+    if not isinstance(converted, date):  # numpy gives a number where Python's calendar ends
+        raise InvalidRequestError(f"{name} {value!r} is not a valid date: {_ACCEPTED}.")
+    return converted
+
+
+def _is_instance(value: object, module: str, name: str) -> bool:
+    """Tell whether a value is of a library's type; whoever has such a value has imported the library."""
+    library = sys.modules.get(module)
+    return library is not None and isinstance(value, getattr(library, name))
 
 
 def _format(moment: datetime) -> str:

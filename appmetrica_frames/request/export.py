@@ -155,7 +155,7 @@ def build_request(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
-    schema_overrides: Mapping[str, Any] | None = None,
+    schema_overrides: Mapping[str, object] | None = None,
     zone: Callable[[int], tzinfo],
 ) -> ExportRequest:
     """Validate the parameters of a call against the catalogue; raise `InvalidRequestError` before anything is sent.
@@ -279,7 +279,7 @@ def _check_flag(value: bool, *, name: str) -> bool:  # noqa: FBT001 - checked be
     return value
 
 
-def _build_overrides(kind: catalog.Resource, chosen: Mapping[str, Any]) -> dict[str, pa.DataType]:
+def _build_overrides(kind: catalog.Resource, chosen: Mapping[str, object]) -> dict[str, pa.DataType]:
     if not chosen:
         return {}
     from appmetrica_frames.schema.overrides import arrow_override

@@ -53,7 +53,8 @@ def test_the_examples_run_one_after_another(server: Emulator, monkeypatch: pytes
     assert names["sessions"]["session_start_timestamp"].dt.date().unique().to_list() == [date(2024, 7, 1)]
     assert names["plan"].exports == ()
     assert names["profiles"].columns == ["profile_id", "favourite category"]
-    assert {export.resource for export in Cache().ls()} == {"profiles_v2"}  # read after the store was cleared
+    resources = {"installations", "events", "sessions_starts", "profiles_v2"}
+    assert {export.resource for export in Cache().ls()} == resources
     assert server.preparations == server.downloads
 
 

@@ -93,6 +93,7 @@ def test_resources_differ_in_what_they_take(resource: str, words: dict[str, Any]
         build_request(resource, application_id=1, **{"date_since": None, **words})
 
 
+@pytest.mark.filterwarnings("ignore::appmetrica_frames.DateWarning")
 @pytest.mark.parametrize(
     ("since", "until", "wire"),
     [

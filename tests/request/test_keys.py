@@ -19,6 +19,9 @@ from hypothesis import strategies as st
 from appmetrica_frames.request.export import build_request
 from appmetrica_frames.schema import catalog
 
+# Random moments are midnight now and then.
+pytestmark = pytest.mark.filterwarnings("ignore::appmetrica_frames.DateWarning")
+
 ORIGIN = "https://api.appmetrica.yandex.com"
 GOLDEN = Path(__file__).parent / "golden_keys.json"
 FIELDS = list(catalog.resource("events").fields)

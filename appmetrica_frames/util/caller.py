@@ -1,0 +1,24 @@
+"""Warnings that point at the line of the user, however deep in the package they arise."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+PACKAGE = str(Path(__file__).parents[1])
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Issue a warning at the line that called the package from outside."""
+    warnings.warn(message, category, stacklevel=_levels_to_caller())
+
+
+def _levels_to_caller() -> int:
+    # Frames of the standard library may lie between ours, so the outermost of ours is looked for.
+    frame, level, outermost = sys._getframe(1), 1, 1  # noqa: SLF001 - what `warnings` itself counts
+    while frame.f_back is not None:
+        frame, level = frame.f_back, level + 1
+        if frame.f_code.co_filename.startswith(PACKAGE):
+            outermost = level
+    return outermost + 1
