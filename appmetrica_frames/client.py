@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from .logs_api.retry import RetryPolicy
+    from .logs_api.transport import Connection
+    from .util.clock import Clock
+
 
 @dataclass(frozen=True, init=False)
 class Client:
@@ -129,11 +133,13 @@ class Client:
         """
         import polars as pl
 
-        from .logs_api.management import applications
+        from .logs_api.management import list_applications
 
         schema = {"id": pl.UInt64, "name": pl.String, "time_zone_name": pl.String, "time_zone_offset": pl.Int64}
-        seen = [{name: found.get(name) for name in schema} for found in applications(self)]
-        return pl.DataFrame(seen, schema=schema).rename({"id": "application_id"})
+        with open_connection(self) as connection:
+            applications = list_applications(connection, retry_policy(self))
+        rows = [{name: application.get(name) for name in schema} for application in applications]
+        return pl.DataFrame(rows, schema=schema).rename({"id": "application_id"})
 
     def token(self, environ: Mapping[str, str] | None = None) -> config.Secret:
         """Return the token that a call would send now, wrapped so that it does not print.
@@ -200,6 +206,23 @@ class Client:
         'exports'
         """
         return config.cache_directory(self.cache_dir, environ)
+
+
+def open_connection(client: Client, clock: Clock | None = None) -> Connection:
+    """Return a connection to the client's server, with its token; use it as a context manager."""
+    from .logs_api.transport import Connection
+    from .util.clock import SystemClock
+
+    return Connection(
+        client.origin(), client.token(), network_timeout=client.network_timeout, clock=clock or SystemClock()
+    )
+
+
+def retry_policy(client: Client) -> RetryPolicy:
+    """Return how long the client waits and how often it tries."""
+    from .logs_api.retry import RetryPolicy
+
+    return RetryPolicy(client.prepare_timeout, client.poll, client.retries)
 
 
 def _poll(poll: tuple[Duration, Duration]) -> tuple[float, float]:

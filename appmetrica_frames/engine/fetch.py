@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from appmetrica_frames.cache import pending
 from appmetrica_frames.cache.pending import PendingJob
 from appmetrica_frames.cache.policy import build_time_lower_bound, check_freshness
+from appmetrica_frames.client import open_connection, retry_policy
 from appmetrica_frames.errors import PreparationTimeoutError, QuotaExceededError
-from appmetrica_frames.logs_api.management import available, get_queue_position, patience
-from appmetrica_frames.logs_api.transport import Connection, fetch
+from appmetrica_frames.logs_api.driver import run_export
+from appmetrica_frames.logs_api.management import is_logs_api_enabled
+from appmetrica_frames.logs_api.queue import get_queue_position
 from appmetrica_frames.util.durations import format_duration
 
 from .ingest import ParquetIngest
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.cache.store import PendingWrite, Store
     from appmetrica_frames.logs_api.queue import QueuePosition
     from appmetrica_frames.logs_api.steps import Part, Wait
+    from appmetrica_frames.logs_api.transport import Connection
     from appmetrica_frames.progress import ProgressReporter
     from appmetrica_frames.util.clock import Clock
 
@@ -53,9 +56,7 @@ class ExportFetcher:
             self._mark = self._resumable(store.folder(request.resource, key))
         with (
             store.draft(request.resource, key) as draft,
-            Connection(
-                client.origin(), client.token(), network_timeout=client.network_timeout, clock=self._clock
-            ) as link,
+            open_connection(client, self._clock) as link,
         ):
             wait = PreparationMonitor(self._order, draft.folder, link, self._reporter, resumed=self._mark)
             reception = ParquetIngest(request, draft, strict=self._order.strict, reporter=self._reporter)
@@ -66,15 +67,15 @@ class ExportFetcher:
         """Receive the export and return the earliest instant at which it can have been built."""
         resumed, wish = self._mark, self._order.wish
         try:
-            delivery = fetch(
+            delivery = run_export(
                 self._order.request,
                 wish.cache_control,
                 reception.receive,
-                link=wait.link,
-                patience=patience(self._order.client),
+                connection=wait.link,
+                retry_policy=retry_policy(self._order.client),
                 clock=self._clock,
                 reporter=self._reporter,
-                paused=wait.paused,
+                on_poll=wait.paused,
                 resumed_parts=resumed.parts if resumed else None,
             )
         except (PreparationTimeoutError, QuotaExceededError) as error:
@@ -131,20 +132,20 @@ class PreparationMonitor:
         self._listed = reporter.is_visible
         self._unasked = ("skip_unavailable_shards", "true") not in order.request.params
 
-    def paused(self, pause: Wait) -> QueuePosition | None:
+    def paused(self, wait: Wait) -> QueuePosition | None:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
-        if pause.accepted_at is not None and (self.mark is None or self.mark.parts != pause.part.count):
-            self.mark = PendingJob(pause.accepted_at, pause.part.count)
+        if wait.accepted_at is not None and (self.mark is None or self.mark.parts != wait.part.count):
+            self.mark = PendingJob(wait.accepted_at, wait.part.count)
             pending.leave(self._folder, self.mark)
-        if pause.waited >= LONG_WAIT and self.is_disabled():
+        if wait.waited >= LONG_WAIT and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
             self._reporter.say(DISABLED)
-        return self._standing(pause.part)
+        return self._standing(wait.part)
 
     def is_disabled(self) -> bool:
         """Ask once whether the server says that exports do not work."""
         unasked, self._unasked = self._unasked, False
-        return unasked and not available(self.link)
+        return unasked and not is_logs_api_enabled(self.link)
 
     def _standing(self, part: Part) -> QueuePosition | None:
         if not self._listed:

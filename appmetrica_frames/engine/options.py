@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping  # noqa: TC003 - the explicit sign
 from typing import TYPE_CHECKING, Any, Required, TypedDict, TypeVar, cast
 
 from appmetrica_frames.cache.policy import wish
-from appmetrica_frames.client import Client
-from appmetrica_frames.errors import InvalidRequestError, did_you_mean
+from appmetrica_frames.client import Client, open_connection, retry_policy
+from appmetrica_frames.errors import InvalidRequestError, NotCachedError, did_you_mean
 from appmetrica_frames.request.dates import Moment  # noqa: TC001 - likewise
 from appmetrica_frames.request.export import DateDimension, FilterValue, WireFormat, export_request
 from appmetrica_frames.util.durations import Duration  # noqa: TC001 - likewise
@@ -128,9 +128,18 @@ def order(
 
 
 def _zone(client: Client, application_id: int, *, offline: bool) -> tzinfo:
-    from appmetrica_frames.logs_api.management import time_zone
+    from appmetrica_frames.logs_api.management import find_time_zone, get_time_zone
 
-    return time_zone(client, application_id, offline=offline)
+    zone = find_time_zone(client.origin(), application_id)
+    if zone is not None:
+        return zone
+    if offline:
+        raise NotCachedError(
+            "offline=True, and dates with a time zone need the application's own, which has to be requested: give the "
+            "dates in the application's time zone, and without one."
+        )
+    with open_connection(client) as connection:
+        return get_time_zone(connection, retry_policy(client), application_id)
 
 
 def takes_words(function: Way) -> Way:
