@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from appmetrica_frames.logs_api.protocol import RetryPolicy
+    from appmetrica_frames.logs_api.retry import RetryPolicy
     from appmetrica_frames.logs_api.transport import Connection
     from appmetrica_frames.util.clock import Clock
 
@@ -167,7 +167,7 @@ class Settings:
 
     def retry_policy(self) -> RetryPolicy:
         """Return how long to wait and how often to try."""
-        from appmetrica_frames.logs_api.protocol import RetryPolicy
+        from appmetrica_frames.logs_api.retry import RetryPolicy
 
         return RetryPolicy(self.client.prepare_timeout, self.client.poll, self.client.retries)
 

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from appmetrica_frames.cache.entry import PendingJob
 from appmetrica_frames.cache.policy import FileTimes, build_time_lower_bound, check_freshness
 from appmetrica_frames.errors import PreparationTimeoutError, QuotaExceededError
-from appmetrica_frames.logs_api.management import get_queue_position, is_logs_api_enabled
-from appmetrica_frames.logs_api.transport import fetch
+from appmetrica_frames.logs_api.driver import run_export
+from appmetrica_frames.logs_api.management import is_logs_api_enabled
+from appmetrica_frames.logs_api.queue import get_queue_position
 from appmetrica_frames.util.durations import format_duration
 
 from .ingest import ParquetIngest
+from .schedule import application_queue
 
 if TYPE_CHECKING:
     from appmetrica_frames.cache.entry import CachedExport
@@ -67,16 +69,17 @@ class ExportFetcher:
         """Receive the export and return the earliest instant at which it can have been built."""
         resumed, policy = self._job, self._options.policy
         try:
-            result = fetch(
+            result = run_export(
                 self._request,
                 policy.cache_control,
                 ingest.receive,
-                link=monitor.connection,
-                patience=self._options.settings.retry_policy(),
+                connection=monitor.connection,
+                retry_policy=self._options.settings.retry_policy(),
                 clock=self._clock,
                 reporter=self._reporter,
-                paused=monitor,
+                on_poll=monitor.on_poll,
                 resumed_parts=resumed.parts if resumed else None,
+                places=application_queue(self._options.settings.origin, self._request.application_id),
             )
         except (PreparationTimeoutError, QuotaExceededError) as error:
             if monitor.is_disabled():
@@ -123,15 +126,15 @@ class PreparationMonitor:
         self._shows_position = reporter.is_visible
         self._may_ask_status = ("skip_unavailable_shards", "true") not in request.params
 
-    def __call__(self, pause: Wait) -> QueuePosition | None:
+    def on_poll(self, wait: Wait) -> QueuePosition | None:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
-        if pause.accepted_at is not None and (self.job is None or self.job.parts != pause.part.count):
-            self.job = PendingJob(pause.accepted_at, pause.part.count)
+        if wait.accepted_at is not None and (self.job is None or self.job.parts != wait.part.count):
+            self.job = PendingJob(wait.accepted_at, wait.part.count)
             self._write.save_pending_job(self.job)
-        if pause.waited >= LONG_WAIT and self.is_disabled():
+        if wait.waited >= LONG_WAIT and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
             self._reporter.say(DISABLED)
-        return self._find_position(pause.part)
+        return self._find_position(wait.part)
 
     def is_disabled(self) -> bool:
         """Ask once whether the server says that exports do not work."""

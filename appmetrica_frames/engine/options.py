@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from appmetrica_frames.util.durations import Duration
 
 
-_TIME_ZONES: dict[tuple[str, int], tzinfo] = {}
-
-
 @dataclass(frozen=True, slots=True)
 class ReadOptions:
     """One call, checked.
@@ -99,15 +96,15 @@ def build_options(
 
 def _find_time_zone(settings: Settings, application_id: int, *, offline: bool) -> tzinfo:
     """Return an application's own time zone; the server is asked once in a process."""
-    known = settings.origin, application_id
-    if known not in _TIME_ZONES and offline:
+    from appmetrica_frames.logs_api.management import find_time_zone, get_time_zone
+
+    known = find_time_zone(settings.origin, application_id)
+    if known is not None:
+        return known
+    if offline:
         raise NotCachedError(
             "offline=True, and dates with a time zone need the application's own, which only the server knows: give "
             "the dates in the application's time zone, and without one."
         )
-    if known not in _TIME_ZONES:
-        from appmetrica_frames.logs_api.management import get_time_zone
-
-        with settings.connect() as connection:
-            _TIME_ZONES[known] = get_time_zone(connection, settings.retry_policy(), application_id)
-    return _TIME_ZONES[known]
+    with settings.connect() as connection:
+        return get_time_zone(connection, settings.retry_policy(), application_id)

@@ -1,122 +1,94 @@
-"""The Management API on the same host: which applications a token sees, their time zones, whether exports work."""
+"""The Management API on the same host: the applications of a token, their time zones, and whether exports work."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+import random
 from datetime import timedelta, timezone
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from appmetrica_frames.errors import AppMetricaError, DecodeError, DownloadError
-from appmetrica_frames.progress import NullReporter
-from appmetrica_frames.util.clock import SystemClock
 
-from .protocol import RetryPolicy
-from .queue import PATH, QueuePosition, standing
+from .retry import RetryBudget
+from .texts import parse_document
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import tzinfo
 
-    from appmetrica_frames.request.part import Part
+    from .retry import RetryPolicy
+    from .transport import Connection
 
-    from .transport import Connection, ResponseBody
+APPLICATIONS_PATH = "/management/v1/applications"
+APPLICATION_PATH = "/management/v1/application/{}"
+STATUS_PATH = "/management/v1/logsapi/status"
 
-LONGEST_ANSWER = 16 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A GET that is answered with JSON."""
-
-    path: str
-    params: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def title(self) -> str:
-        """The path says it."""
-        return self.path
-
-    def query(self, part: Part) -> tuple[tuple[str, str], ...]:
-        """Return the parameters; there are no parts of an answer."""
-        del part
-        return self.params
-
-
-def answer(question: Question, link: Connection, patient: RetryPolicy) -> Any:
-    """Return the JSON that a question is answered with."""
-    from .transport import fetch
-
-    documents: list[Any] = []
-
-    def receive(body: ResponseBody, part: Part) -> bool:
-        del part
-        documents.append(_document(body, question))
-        return True
-
-    fetch(question, None, receive, link=link, patience=patient, clock=SystemClock(), reporter=NullReporter())
-    return documents[-1]
+_time_zones: dict[tuple[str, int], tzinfo] = {}
 
 
 def list_applications(connection: Connection, retry_policy: RetryPolicy) -> list[dict[str, Any]]:
-    """Return what the token can see."""
-    question = Question("/management/v1/applications")
-    seen: list[dict[str, Any]] = _part_of(answer(question, connection, retry_policy), "applications", question)
-    return seen
+    """Return the applications that the token can see."""
+    document = _get_json(connection, APPLICATIONS_PATH, retry_policy)
+    applications: list[dict[str, Any]] = _member(document, "applications", APPLICATIONS_PATH)
+    return applications
 
 
 def get_time_zone(connection: Connection, retry_policy: RetryPolicy, application_id: int) -> tzinfo:
-    """Return an application's own time zone."""
-    question = Question(f"/management/v1/application/{application_id}")
-    return _zone(_part_of(answer(question, connection, retry_policy), "application", question), question)
+    """Return the time zone of an application; requested once per process."""
+    zone = find_time_zone(connection.origin, application_id)
+    if zone is None:
+        path = APPLICATION_PATH.format(application_id)
+        document = _get_json(connection, path, retry_policy)
+        zone = _parse_time_zone(_member(document, "application", path), path)
+        _time_zones[connection.origin, application_id] = zone
+    return zone
 
 
-def is_logs_api_enabled(link: Connection) -> bool:
-    """Tell whether AppMetrica says that its Logs API works; if it cannot be asked, assume so."""
-    question = Question("/management/v1/logsapi/status")
+def find_time_zone(origin: str, application_id: int) -> tzinfo | None:
+    """Return the time zone of an application if this process has requested it before."""
+    return _time_zones.get((origin, application_id))
+
+
+def is_logs_api_enabled(connection: Connection) -> bool:
+    """Return whether AppMetrica reports that its Logs API works; True where that is not known.
+
+    This is a hint that must not cost an export: one try, and never an error.
+    """
     try:
-        told = answer(question, link, RetryPolicy(prepare_timeout=0, retries=0))
-    except AppMetricaError:  # a hint that cannot be had must not cost an export
-        return True
-    return not (isinstance(told, dict) and told.get("logs_api_availability_status") == "disabled")
-
-
-def get_queue_position(link: Connection, application_id: int, query: Iterable[tuple[str, str]]) -> QueuePosition | None:
-    """Return how far a job is, without touching the address of its export; None where that cannot be known."""
-    question = Question(PATH, (("application_id", str(application_id)),))
-    try:
-        return standing(answer(question, link, RetryPolicy(prepare_timeout=0, retries=0)), query)
+        document = connection.get_json(STATUS_PATH)
     except AppMetricaError:
-        return None
+        return True
+    return not (isinstance(document, dict) and document.get("logs_api_availability_status") == "disabled")
 
 
-def _zone(told: Any, question: Question) -> tzinfo:
+def _get_json(connection: Connection, path: str, retry_policy: RetryPolicy) -> Any:
+    """Return the JSON document at a path, after as many tries as the policy allows."""
+    clock, budget = connection.clock, RetryBudget(retry_policy, random.random)
+    began = clock.monotonic()
+    while True:
+        try:
+            response = connection.get(path)
+        except DownloadError as error:
+            pause = budget.after_failure(error)
+        else:
+            if response.status == HTTPStatus.OK:
+                return parse_document(response.text, path)
+            pause = budget.after_response(response, clock.monotonic() - began)
+        clock.sleep(pause)
+
+
+def _parse_time_zone(application: Any, path: str) -> tzinfo:
     try:
-        return ZoneInfo(told["time_zone_name"])
+        return ZoneInfo(application["time_zone_name"])
     except (KeyError, TypeError, ValueError, ZoneInfoNotFoundError):
         pass  # a machine without a time zone database, or a zone that it does not know
     try:
-        return timezone(timedelta(seconds=int(told["time_zone_offset"])))
+        return timezone(timedelta(seconds=int(application["time_zone_offset"])))
     except (KeyError, TypeError, ValueError) as error:
-        raise DecodeError(f"{question.path} names no time zone: {str(told)[:200]}") from error
+        raise DecodeError(f"{path} contains no time zone: {str(application)[:200]}") from error
 
 
-def _part_of(document: Any, name: str, question: Question) -> Any:
+def _member(document: Any, name: str, path: str) -> Any:
     if not isinstance(document, dict) or name not in document:
-        raise DecodeError(f"{question.path} did not answer with {name!r}: check base_url.")
+        raise DecodeError(f"{path} did not answer with {name!r}: check base_url.")
     return document[name]
-
-
-def _document(body: ResponseBody, question: Question) -> Any:
-    from appmetrica_frames.decode.body import content
-
-    text = b""
-    for piece in content(body):
-        text += piece
-        if len(text) > LONGEST_ANSWER:
-            raise DownloadError(f"{question.path} answers with more than {LONGEST_ANSWER >> 20} MiB: check base_url.")
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise DecodeError(f"{question.path} did not answer with JSON: check base_url.") from error

@@ -1,18 +1,17 @@
-"""The prepare/download conversation as a sans-IO generator: it yields what to do and is told what came of it.
+"""The prepare-and-download protocol of one export, sans-IO: a generator that yields steps and takes replies.
 
-    Ask ──► Answer 202 ──► Pause ──► Ask ──► … ──► Answer 200 ──► Receive ──► Received: the next part, or done
-     ├────► Fault, 5xx, 420, 429 ──► Pause ──► Ask             ├──► Fault ──► Pause ──► Ask (the file is kept)
-     └────► 400 "more parts" ──► the whole export again,       └──► ReadAgain ──► all parts again (they are kept)
-            in twice as many parts
+    SendRequest ──► 202 ──► QueuePart … ──► Wait ──► SendRequest ──► … ──► 200 ──► ReadBody ──► the next part, or done
+     ├──► network fault, 5xx, 420, 429 ──► Wait ──► SendRequest             ├──► network fault ──► Wait ──► SendRequest
+     └──► 400 "more parts" ──► the whole export again,                      └──► RestartDownload ──► all parts again
+          in twice as many parts
 
-There is no clock, no sleep and no socket here. Every reply says when it came.
+There is no clock, no sleep and no socket here: every reply carries the time at which it came.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -20,10 +19,12 @@ from appmetrica_frames.errors import AppMetricaError, PreparationTimeoutError, R
 from appmetrica_frames.request.part import WHOLE, Part
 from appmetrica_frames.util.durations import format_duration
 
-from .responses import error_from_response, is_quota, is_server_fault
+from .responses import error_from_response, is_quota, is_server_error
+from .retry import RetryBudget, RetryPolicy
 from .steps import (
     BodyRead,
     FetchResult,
+    QueuePart,
     ReadBody,
     Reply,
     Response,
@@ -35,21 +36,12 @@ from .steps import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator
 
 OK, ACCEPTED, BAD_REQUEST = HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.BAD_REQUEST
-LONGEST_BACKOFF = 60.0
-MOST_PARTS = 64
-QUEUE_ROOM = 3  # jobs that the server queues for one application
+MAX_PARTS = 64
 
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How long to wait, how often to ask, how often to try; all durations in seconds."""
-
-    prepare_timeout: float = 3600.0
-    poll: tuple[float, float] = (2.0, 30.0)
-    retries: int = 5
+ExportProtocol: TypeAlias = "Generator[Step, Reply, FetchResult]"
 
 
 class _TooFewPartsError(Exception):
@@ -58,17 +50,14 @@ class _TooFewPartsError(Exception):
 
 @dataclass(slots=True)
 class ProtocolState:
-    """What has happened so far in one conversation."""
+    """What has happened so far in the fetch of one export."""
 
     cache_control: str | None
-    patience: RetryPolicy
+    budget: RetryBudget
     began: float
-    random: Callable[[], float]
     part: Part = WHOLE
     header: str | None = None
     queued: set[Part] = field(default_factory=set)
-    failures: int = 0
-    refusals: int = 0
     waited: bool = False
     accepted_at: float | None = None
 
@@ -79,66 +68,45 @@ class ProtocolState:
         self.waited = False
         self.queued.clear()
 
-    def accept(self, answer: Response) -> None:
+    def accept(self, response: Response) -> None:
+        """Note that the server accepted the request."""
         # The header goes with the first request that the server accepts and never again: repeated, it would send the
-        # job to the end of the queue. A request that failed or met a quota queued nothing, so there it stays.
+        # job to the end of the queue. A request that failed or met a quota queued nothing, so it keeps the header.
         if self.accepted_at is None:
-            self.accepted_at = answer.sent_at
-            self.waited = answer.status == ACCEPTED
+            self.accepted_at = response.sent_at
+            self.waited = response.status == ACCEPTED
         self.header = None
 
-    def receive(self, received: BodyRead) -> None:
-        self.began = received.at
-        self.failures = self.refusals = 0
+    def finish_part(self, read: BodyRead) -> None:
+        """Start the wait for the next part."""
+        self.began = read.at
+        self.budget.reset()
 
-    def poll(self, answer: Response) -> Wait:
-        self.accept(answer)
-        self.failures = self.refusals = 0
-        shortest, longest = self.patience.poll
-        waited = answer.at - self.began
-        pause = self._affordable(min(longest, max(shortest, waited / 10)), waited, self._timeout(waited))
+    def wait_for_file(self, response: Response) -> Wait:
+        """Return the pause after a 202."""
+        self.accept(response)
+        self.budget.reset()
+        shortest, longest = self.budget.policy.poll
+        waited = response.at - self.began
+        pause = self.budget.limit(min(longest, max(shortest, waited / 10)), waited, _preparation_timeout(waited))
         reason = f"preparing, waited {format_duration(waited)}"
-        return Wait(pause, reason, waited, fraction(answer.text), self.accepted_at, self.part)
+        return Wait(pause, reason, waited, parse_progress(response.text), self.accepted_at, self.part)
 
-    def hold(self, answer: Response) -> Wait:
-        self.refusals += 1
-        waited = answer.at - self.began
-        quota = error_from_response(answer)
-        told = retry_after(answer.headers, answer.sent_at)
-        if told is not None and told > self.patience.prepare_timeout - waited:
-            raise quota
-        pause = self._backoff(self.refusals + 1) if told is None else told
-        return Wait(self._affordable(pause, waited, quota), f"HTTP {answer.status}: {quota}", waited)
+    def wait_for_quota(self, response: Response) -> Wait:
+        """Return the pause after a 429 or 420."""
+        waited = response.at - self.began
+        pause = self.budget.after_quota(response, waited)
+        return Wait(pause, f"HTTP {response.status}: {error_from_response(response)}", waited)
 
-    def retry(self, error: AppMetricaError, at: float) -> Wait:
-        self.failures += 1
-        if self.failures > self.patience.retries:
-            raise error
-        return Wait(self._backoff(self.failures), f"try {self.failures}: {error}", at - self.began)
-
-    def _backoff(self, tries: int) -> float:
-        return float(min(LONGEST_BACKOFF, 2.0 ** (tries - 1)) * (0.5 + self.random() / 2))
-
-    def _affordable(self, pause: float, waited: float, error: AppMetricaError) -> float:
-        left = self.patience.prepare_timeout - waited
-        if left <= 0:
-            raise error
-        return min(pause, left)
-
-    def _timeout(self, waited: float) -> PreparationTimeoutError:
-        return PreparationTimeoutError(
-            f"The server did not prepare the file within {format_duration(waited)}. It goes on preparing: make the "
-            "same call again later, and it resumes this job (with refresh=True it would begin a new one). "
-            "Client(prepare_timeout=...) waits longer."
-        )
-
-
-ExportProtocol: TypeAlias = "Generator[Step, Reply, FetchResult]"
+    def wait_after_failure(self, error: AppMetricaError, at: float) -> Wait:
+        """Return the pause after a 5xx or a network fault."""
+        pause = self.budget.after_failure(error)
+        return Wait(pause, f"try {self.budget.failures}: {error}", at - self.began)
 
 
 def export_protocol(
     cache_control: str | None,
-    patience: RetryPolicy,
+    retry_policy: RetryPolicy,
     *,
     began: float,
     random: Callable[[], float],
@@ -151,48 +119,52 @@ def export_protocol(
     cache_control
         The header of the first request.
     began
-        The monotonic instant at which the waiting begins.
+        The monotonic instant at which the wait begins.
     random
-        Gives numbers from 0 to 1, to spread tries after faults.
+        Returns numbers from 0 to 1, to spread retries.
     resumed_parts
-        In how many parts the server has accepted the export from an earlier call, if it has: that job is asked for
-        without the header, which would begin it anew.
+        The number of parts of the job that an earlier call started, if one did. That job is requested without the
+        header, which would start it again.
 
     Raises
     ------
     AppMetricaError
-        The typed error of what ended the conversation.
+        What ended the fetch.
     """
-    state = ProtocolState(cache_control, patience, began, random)
+    state = ProtocolState(cache_control, RetryBudget(retry_policy, random), began)
     count = resumed_parts or 1
     while True:
         state.begin(accepted=count == resumed_parts)
         try:
-            while not (yield from _all_parts(state, count)):
+            while not (yield from _fetch_parts(state, count)):
                 pass
-        except _TooFewPartsError as wanted:
-            count *= 2
-            if count > MOST_PARTS:
-                raise RequestRejectedError(
-                    f"The server finds the export too big even in {MOST_PARTS} parts: ask for fewer days or fields.",
-                    status=BAD_REQUEST,
-                ) from wanted
+        except _TooFewPartsError as error:
+            count = _double(count, error)
         else:
             break
     assert state.accepted_at is not None  # noqa: S101 - a file was received
     return FetchResult(state.accepted_at, state.waited, count)
 
 
-def _all_parts(state: ProtocolState, count: int) -> Generator[Step, Reply, bool]:
-    """Receive part after part; return False if the reader needs them all again."""
+def _double(count: int, reason: _TooFewPartsError) -> int:
+    if 2 * count > MAX_PARTS:
+        raise RequestRejectedError(
+            f"The server finds the export too big even in {MAX_PARTS} parts: request fewer days or fields.",
+            status=BAD_REQUEST,
+        ) from reason
+    return 2 * count
+
+
+def _fetch_parts(state: ProtocolState, count: int) -> Generator[Step, Reply, bool]:
+    """Fetch part after part; return False if the reader needs them all again."""
     for number in range(count):
-        reply = yield from _one_part(state, Part(number, count))
+        reply = yield from _fetch_part(state, Part(number, count))
         if isinstance(reply, RestartDownload):
             return False
     return True
 
 
-def _one_part(state: ProtocolState, part: Part) -> Generator[Step, Reply, Reply]:
+def _fetch_part(state: ProtocolState, part: Part) -> Generator[Step, Reply, Reply]:
     state.part = part
     while True:
         reply = yield SendRequest(state.header, part)
@@ -200,7 +172,7 @@ def _one_part(state: ProtocolState, part: Part) -> Generator[Step, Reply, Reply]
             state.accept(reply)
             reply = yield ReadBody(part)
         if isinstance(reply, BodyRead):
-            state.receive(reply)
+            state.finish_part(reply)
             return reply
         if isinstance(reply, RestartDownload):
             return reply
@@ -211,51 +183,48 @@ def _one_part(state: ProtocolState, part: Part) -> Generator[Step, Reply, Reply]
 
 
 def _queue_ahead(state: ProtocolState, part: Part) -> Generator[Step, Reply, None]:
-    """Have the server queue the next parts behind the one that is waited for, as many as it has room for."""
+    """Have the server queue the parts behind the one that is waited for, as many as there are places for."""
     state.queued.add(part)
-    for number in range(part.number + 1, min(part.number + QUEUE_ROOM, part.count)):
+    for number in range(part.number + 1, part.count):
         ahead = Part(number, part.count)
         if ahead in state.queued:
             continue
-        reply = yield SendRequest(None, ahead)
+        reply = yield QueuePart(ahead)
         if not isinstance(reply, Response) or is_quota(reply.status):
             return
-        _refuse_too_few(reply)
-        state.queued.add(ahead)  # whatever else was answered is met again when it is this part's turn
+        _raise_if_more_parts(reply)
+        state.queued.add(ahead)  # any other answer comes again when it is this part's turn
 
 
 def _next_pause(state: ProtocolState, reply: Reply) -> Wait:
     if isinstance(reply, TransportFailed):
-        return state.retry(reply.error, reply.at)
+        return state.wait_after_failure(reply.error, reply.at)
     if not isinstance(reply, Response):
-        raise TypeError(f"{reply!r} answers no step of the conversation")
-    _refuse_too_few(reply)
+        raise TypeError(f"{reply!r} is not a reply to a request")
+    _raise_if_more_parts(reply)
     if reply.status == ACCEPTED:
-        return state.poll(reply)
+        return state.wait_for_file(reply)
     if is_quota(reply.status):
-        return state.hold(reply)
-    if is_server_fault(reply.status):
-        return state.retry(error_from_response(reply), reply.at)
+        return state.wait_for_quota(reply)
+    if is_server_error(reply.status):
+        return state.wait_after_failure(error_from_response(reply), reply.at)
     raise error_from_response(reply)
 
 
-def _refuse_too_few(answer: Response) -> None:
-    if answer.status == BAD_REQUEST and "more parts" in answer.text.lower():
+def _raise_if_more_parts(response: Response) -> None:
+    if response.status == BAD_REQUEST and "more parts" in response.text.lower():
         raise _TooFewPartsError
 
 
-def fraction(text: str) -> float | None:
-    """Return the progress, from 0 to 1, that a 202 text speaks of."""
-    found = re.search(r"Progress is (\d+(?:\.\d+)?)\s*%", text)
-    return min(1.0, float(found[1]) / 100) if found else None
+def _preparation_timeout(waited: float) -> PreparationTimeoutError:
+    return PreparationTimeoutError(
+        f"The server did not prepare the file within {format_duration(waited)}. It goes on preparing: make the same "
+        "call again later, and it resumes this job (with refresh=True it would begin a new one). "
+        "Client(prepare_timeout=...) waits longer."
+    )
 
 
-def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Return the seconds that ``Retry-After`` asks for, as a number or a date; nonsense counts as absent."""
-    text = headers.get("retry-after", "").strip()
-    if text.isascii() and text.isdigit():
-        return float(text)
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
-        return None
+def parse_progress(text: str) -> float | None:
+    """Return the progress, from 0 to 1, in the text of a 202."""
+    match = re.search(r"Progress is (\d+(?:\.\d+)?)\s*%", text)
+    return min(1.0, float(match[1]) / 100) if match else None

@@ -1,4 +1,4 @@
-"""How far a job is and how many are before it, out of the list of the server's queue."""
+"""The list of the jobs in the server's queue: how far an export is, and how many jobs are ahead of it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
+from appmetrica_frames.errors import AppMetricaError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-PATH = "/logs/v1/export/get_active_queries"
+    from .transport import Connection
+
+QUEUE_PATH = "/logs/v1/export/get_active_queries"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +32,28 @@ class QueuePosition:
     fraction: float
 
 
-def standing(listed: Any, query: Iterable[tuple[str, str]]) -> QueuePosition | None:
-    """Find the job with this query string in the answer of ``get_active_queries``, in whatever order its pairs stand.
+def get_queue_position(
+    connection: Connection, application_id: int, query: Iterable[tuple[str, str]]
+) -> QueuePosition | None:
+    """Return how far a job is, without touching the address of its export; None where that is not known.
 
-    Returns None where the answer has another shape than the documented one, or the job is not listed.
+    This is a hint for the progress display: one try, and never an error.
+    """
+    try:
+        listing = connection.get_json(QUEUE_PATH, (("application_id", str(application_id)),))
+    except AppMetricaError:
+        return None
+    return find_queue_position(listing, query)
+
+
+def find_queue_position(listing: Any, query: Iterable[tuple[str, str]]) -> QueuePosition | None:
+    """Find the job with this query string, in whatever order its parameters are, in the listing of the queue.
+
+    Returns None where the listing has another shape than the documented one, or the job is not listed.
     """
     wanted = sorted(query)
     try:
-        queue = sorted(listed, key=lambda job: (job["create_time"], int(job["request_id"])))
+        queue = sorted(listing, key=lambda job: (job["create_time"], int(job["request_id"])))
         places = [place for place, job in enumerate(queue) if sorted(parse_qsl(job["query"])) == wanted]
         if not places:
             return None

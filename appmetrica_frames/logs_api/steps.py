@@ -1,4 +1,4 @@
-"""What the flow yields and what it is told: the vocabulary that it shares with whoever has the network."""
+"""The steps that the export protocol yields, and the replies that it takes."""
 
 from __future__ import annotations
 
@@ -22,17 +22,29 @@ class SendRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class QueuePart:
+    """Have the server queue a part ahead of its turn, if there is a place for it in the server's queue.
+
+    Reply with a `Response` or `TransportFailed`, or with `NoPlace` if no request was sent. A body is not read.
+    """
+
+    part: Part
+
+
+@dataclass(frozen=True, slots=True)
 class Wait:
-    """Let so many seconds pass. No reply.
+    """Let some time pass. There is no reply.
 
     Attributes
     ----------
+    seconds
+        How long to wait.
     reason
         Why, for the log.
     waited
         Seconds waited so far.
     fraction
-        How much of the file the server says is prepared, from 0 to 1.
+        How much of the file is prepared according to the server, from 0 to 1.
     accepted_at
         When the request that the server accepted was sent, in UNIX seconds, if it accepted one.
     part
@@ -49,27 +61,27 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class ReadBody:
-    """Read the body of the 200 just answered, to its end; reply `BodyRead`, `RestartDownload` or `TransportFailed`.
+    """Read the body of the last 200 to its end; reply with `BodyRead`, `RestartDownload` or `TransportFailed`.
 
-    Part 0 begins the export anew: whatever was received before it is void.
+    Part 0 starts the export again: drop the parts received before.
     """
 
     part: Part = WHOLE
 
 
-Step: TypeAlias = SendRequest | Wait | ReadBody
+Step: TypeAlias = SendRequest | QueuePart | Wait | ReadBody
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A status line with its headers (names in lower case), and the text of a body that is not the file.
+    """A status with its headers (names in lower case), and the text of a body that is not the file.
 
     Attributes
     ----------
     sent_at
         UNIX seconds at which the request was sent.
     at
-        Seconds on a monotonic clock when the answer was there.
+        Seconds on a monotonic clock at which the response arrived.
     """
 
     status: int
@@ -88,32 +100,37 @@ class TransportFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class NoPlace:
+    """There is no place in the server's queue for another part."""
+
+
+@dataclass(frozen=True, slots=True)
 class BodyRead:
-    """The body was received, whole and sound."""
+    """The body arrived complete and undamaged."""
 
     at: float
 
 
 @dataclass(frozen=True, slots=True)
 class RestartDownload:
-    """The body came whole, but its reader needs the export from its beginning; the server still has the files."""
+    """The body arrived complete, but its reader needs the export from the start; the server still has the files."""
 
 
-Reply: TypeAlias = Response | TransportFailed | BodyRead | RestartDownload | None
+Reply: TypeAlias = Response | TransportFailed | NoPlace | BodyRead | RestartDownload | None
 
 
 @dataclass(frozen=True, slots=True)
 class FetchResult:
-    """How the file came.
+    """How an export was fetched.
 
     Attributes
     ----------
     requested_at
         UNIX seconds at which the first request that the server accepted was sent.
     waited
-        Whether the server said 202 to that request.
+        Whether the server answered 202 to that request.
     parts
-        In how many parts the export came.
+        The number of parts of the export.
     """
 
     requested_at: float

@@ -1,4 +1,4 @@
-"""Interrupted waits: a small mark lets the same call go on with the same job."""
+"""Interrupted waits: a pending job lets the same call go on where it stopped."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ PREPARATION = 20 * MINUTE
 
 
 @dataclass
-class Impatient:
-    """The emulator's clock, on which somebody presses Ctrl-C at an instant."""
+class InterruptedClock:
+    """The emulator's clock, on which Ctrl-C is pressed at an instant."""
 
     server: Emulator
     interrupted_at: float = float("inf")
@@ -55,16 +55,17 @@ def server() -> Iterator[Emulator]:
         yield emulator
 
 
-def read(server: Emulator, *, interrupted_at: float = float("inf"), **words: Any) -> ResolvedExport:
-    asked = {
+def read(server: Emulator, *, interrupted_at: float = float("inf"), **changes: Any) -> ResolvedExport:
+    parameters = {
         "application_id": server.application_id,
         "date_since": "2024-07-29",
         "date_until": "2024-07-29",
         "client": af.Client(server.token, base_url=server.base_url, prepare_timeout=7200, progress=False),
-        **words,
+        **changes,
     }
     with open_exports(
-        build_options(asked.pop("resource", "installations"), **asked), clock=Impatient(server, interrupted_at)
+        build_options(parameters.pop("resource", "installations"), **parameters),
+        clock=InterruptedClock(server, interrupted_at),
     ) as exports:
         return exports[0]
 
@@ -73,33 +74,33 @@ def cache_controls(server: Emulator) -> list[str]:
     return [e.headers["cache-control"] for e in server.exchanges if "cache-control" in e.headers]
 
 
-def marks() -> list[Path]:
+def pending_jobs() -> list[Path]:
     return list(af.Cache().directory.rglob(PENDING))
 
 
-@pytest.mark.parametrize("words", [{}, {"max_age": 60 * MINUTE}], ids=["no word", "max_age"])
-def test_a_job_of_20_minutes_interrupted_at_minute_15_costs_5_more(server: Emulator, words: dict[str, Any]) -> None:
+@pytest.mark.parametrize("policy", [{}, {"max_age": 60 * MINUTE}], ids=["default", "max_age"])
+def test_a_job_of_20_minutes_interrupted_at_minute_15_costs_5_more(server: Emulator, policy: dict[str, Any]) -> None:
     with pytest.raises(KeyboardInterrupt):
-        read(server, interrupted_at=NOON + 15 * MINUTE, **words)
-    assert len(marks()) == 1
-    export = read(server, **words)
+        read(server, interrupted_at=NOON + 15 * MINUTE, **policy)
+    assert len(pending_jobs()) == 1
+    export = read(server, **policy)
     assert server.clock.now() - NOON <= 20 * MINUTE * 1.1
     assert server.preparations == 1
-    assert cache_controls(server) == (["max-age=3600"] if words else [])
+    assert cache_controls(server) == (["max-age=3600"] if policy else [])
     assert export.cached.times.built_not_before == NOON
-    assert marks() == []
+    assert pending_jobs() == []
 
 
-def test_a_timeout_leaves_the_mark_too(server: Emulator) -> None:
-    patience = af.Client(server.token, base_url=server.base_url, prepare_timeout=15 * MINUTE, progress=False)
+def test_a_timeout_leaves_a_pending_job_too(server: Emulator) -> None:
+    impatient = af.Client(server.token, base_url=server.base_url, prepare_timeout=15 * MINUTE, progress=False)
     with pytest.raises(af.PreparationTimeoutError, match="resumes this job"):
-        read(server, client=patience, max_age=60 * MINUTE)
+        read(server, client=impatient, max_age=60 * MINUTE)
     read(server, max_age=60 * MINUTE)
     assert server.clock.now() - NOON <= 20 * MINUTE * 1.1
     assert cache_controls(server) == ["max-age=3600"]
 
 
-def test_a_mark_too_old_for_the_asked_freshness_is_no_mark(server: Emulator) -> None:
+def test_a_pending_job_too_old_for_max_age_is_not_resumed(server: Emulator) -> None:
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE, max_age=60 * MINUTE)
     read(server, max_age=4 * MINUTE)
@@ -114,8 +115,8 @@ def test_refresh_begins_anew(server: Emulator) -> None:
     assert export.cached.times.built_not_before == NOON + 5 * MINUTE
 
 
-def test_a_mark_outlives_the_server_that_forgot_the_job(server: Emulator) -> None:
-    """The same call then simply has it prepared again, and its file is dated by the old mark."""
+def test_a_pending_job_outlives_the_job_on_the_server(server: Emulator) -> None:
+    """The same call then has the file prepared again, and dates it by the pending job."""
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE)
     server.clock.advance(23 * 60 * MINUTE)
@@ -123,27 +124,27 @@ def test_a_mark_outlives_the_server_that_forgot_the_job(server: Emulator) -> Non
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"requested_at": "soon", "parts": 1}'])
-def test_a_damaged_mark_is_no_mark(server: Emulator, content: bytes) -> None:
+def test_a_damaged_pending_job_is_ignored(server: Emulator, content: bytes) -> None:
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE, max_age=60 * MINUTE)
-    marks()[0].write_bytes(content)
+    pending_jobs()[0].write_bytes(content)
     read(server, max_age=60 * MINUTE)
     assert cache_controls(server) == ["max-age=3600"] * 2
 
 
-def test_a_parted_export_goes_on_in_its_parts() -> None:
+def test_an_export_in_parts_resumes_in_the_same_parts() -> None:
     with Emulator(
         rows_per_day=2_000, parts_above=700, preparation=PREPARATION, clock=MovableClock(start=NOON)
     ) as server:
-        words: dict[str, Any] = {"max_age": 24 * 60 * MINUTE, "resource": "events"}
+        policy: dict[str, Any] = {"max_age": 24 * 60 * MINUTE, "resource": "events"}
         with pytest.raises(KeyboardInterrupt):
-            read(server, interrupted_at=NOON + 70 * MINUTE, **words)
-        mark = json.loads(marks()[0].read_text())
-        assert mark["parts"] > 1
-        said, asked = len(cache_controls(server)), len(server.exchanges)
-        assert read(server, **words).cached.times.built_not_before == pytest.approx(mark["requested_at"], abs=1e-5)
-        assert len(cache_controls(server)) == said
-        assert dict(server.exchanges[asked].query)["parts_count"] == str(mark["parts"])
+            read(server, interrupted_at=NOON + 70 * MINUTE, **policy)
+        job = json.loads(pending_jobs()[0].read_text())
+        assert job["parts"] > 1
+        headers, requests = len(cache_controls(server)), len(server.exchanges)
+        assert read(server, **policy).cached.times.built_not_before == pytest.approx(job["requested_at"], abs=1e-5)
+        assert len(cache_controls(server)) == headers
+        assert dict(server.exchanges[requests].query)["parts_count"] == str(job["parts"])
 
 
 CALL = """
@@ -155,7 +156,7 @@ af.read_appmetrica("installations", application_id={app}, date_since="2024-07-29
 """
 
 
-def test_a_killed_process_leaves_the_mark() -> None:
+def test_a_killed_process_leaves_a_pending_job() -> None:
     with Emulator(rows_per_day=200, preparation=PREPARATION) as server:
         code = CALL.format(
             token=server.token, base_url=server.base_url, cache=af.Cache().directory, app=server.application_id
@@ -166,11 +167,11 @@ def test_a_killed_process_leaves_the_mark() -> None:
             while len(server.exchanges) < 3:
                 assert process.poll() is None
             process.send_signal(signal.SIGKILL)
-        assert len(marks()) == 1
+        assert len(pending_jobs()) == 1
         server.settle()
         server.clock.advance(PREPARATION)
         client = af.Client(server.token, base_url=server.base_url, poll=(0.01, 0.01), progress=False)
-        words: dict[str, Any] = {"date_since": "2024-07-29", "date_until": "2024-07-29", "max_age": 3600}
-        af.read_appmetrica("installations", application_id=server.application_id, client=client, **words)
+        policy: dict[str, Any] = {"date_since": "2024-07-29", "date_until": "2024-07-29", "max_age": 3600}
+        af.read_appmetrica("installations", application_id=server.application_id, client=client, **policy)
         assert cache_controls(server) == ["max-age=3600"]
         assert server.preparations == 1

@@ -1,4 +1,4 @@
-"""The Management API: time zones of applications, their list, and what it says of a server that does not export."""
+"""The Management API: applications, their time zones, and whether the Logs API is enabled."""
 
 from __future__ import annotations
 
@@ -11,64 +11,65 @@ import pytest
 import appmetrica_frames as af
 from appmetrica_frames.client import resolve_settings
 from appmetrica_frames.emulator import Emulator, MovableClock
-from appmetrica_frames.engine import options
 from appmetrica_frames.logs_api import management
-from appmetrica_frames.logs_api.queue import QueuePosition, standing
+from appmetrica_frames.logs_api.queue import QueuePosition, find_queue_position, get_queue_position
+from appmetrica_frames.logs_api.texts import MAX_JSON
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import tzinfo
 
 NOON = 1_722_340_800.0
 
 
 @pytest.fixture(autouse=True)
 def _forget_time_zones() -> None:
-    options._TIME_ZONES.clear()
+    management._time_zones.clear()
 
 
-def time_zone(server: Any) -> Any:
-    settings = resolve_settings(server.client())
-    with settings.connect() as connection:
-        return management.get_time_zone(connection, settings.retry_policy(), 1)
-
-
-def questions(server: Emulator) -> list[str]:
+def management_requests(server: Emulator) -> list[str]:
     return [exchange.path for exchange in server.exchanges if exchange.path.startswith("/management/")]
 
 
-def test_dates_with_a_time_zone_are_taken_to_the_applications_own(server: Emulator, client: af.Client) -> None:
-    words: dict[str, Any] = {
+def get_time_zone(server: Any) -> tzinfo:
+    client = server.client()
+    with resolve_settings(client).connect() as connection:
+        return management.get_time_zone(connection, resolve_settings(client).retry_policy(), 1)
+
+
+def test_dates_with_a_time_zone_are_converted_to_that_of_the_application(server: Emulator, client: af.Client) -> None:
+    parameters: dict[str, Any] = {
         "application_id": server.application_id,
         "date_since": datetime(2024, 7, 28, 21, tzinfo=UTC),
         "date_until": "2024-07-29T20:59:59Z",
         "fields": ["event_timestamp", "event_datetime"],
         "client": client,
     }
-    frame = af.read_appmetrica("events", **words)
-    asked = dict(server.exchanges[-1].query)
-    assert (asked["date_since"], asked["date_until"]) == ("2024-07-29 00:00:00", "2024-07-29 23:59:59")
+    frame = af.read_appmetrica("events", **parameters)
+    query = dict(server.exchanges[-1].query)
+    assert (query["date_since"], query["date_until"]) == ("2024-07-29 00:00:00", "2024-07-29 23:59:59")
     local = pl.col("event_timestamp").dt.convert_time_zone("Europe/Moscow").dt.replace_time_zone(None)
     assert frame.select((local == pl.col("event_datetime")).all()).item()
 
-    af.read_appmetrica("events", **words)
-    assert questions(server) == [f"/management/v1/application/{server.application_id}"]
+    af.read_appmetrica("events", **parameters)
+    assert management_requests(server) == [f"/management/v1/application/{server.application_id}"]
 
 
-def test_an_application_without_a_known_zone_name_has_an_offset(raw_server: Any) -> None:
-    told = b'{"application": {"id": 1, "time_zone_name": "Mars/Olympus", "time_zone_offset": 7200}}'
-    server = raw_server(lambda *_: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
-    zone = time_zone(server)
+def test_an_unknown_zone_name_falls_back_on_the_offset(raw_server: Any) -> None:
+    body = b'{"application": {"id": 1, "time_zone_name": "Mars/Olympus", "time_zone_offset": 7200}}'
+    server = raw_server(lambda *_: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    zone = get_time_zone(server)
     assert datetime(2024, 7, 1, tzinfo=UTC).astimezone(zone).hour == 2
 
 
-@pytest.mark.parametrize("told", [b"{}", b"[]", b"no JSON", b'{"application": {"time_zone_name": null}}'])
-def test_an_answer_without_a_zone_is_a_typed_error(told: bytes, raw_server: Any) -> None:
-    server = raw_server(lambda *_: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(told), told))
+@pytest.mark.parametrize("body", [b"{}", b"[]", b"no JSON", b'{"application": {"time_zone_name": null}}'])
+def test_an_answer_without_a_zone_is_a_decode_error(body: bytes, raw_server: Any) -> None:
+    server = raw_server(lambda *_: b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
     with pytest.raises(af.DecodeError, match="/management/v1/application/1"):
-        time_zone(server)
+        get_time_zone(server)
 
 
-def test_offline_asks_no_time_zone(server: Emulator, client: af.Client) -> None:
+def test_offline_requests_no_time_zone(server: Emulator, client: af.Client) -> None:
     with pytest.raises(af.NotCachedError, match="without one"):
         af.read_appmetrica(
             "events",
@@ -101,7 +102,7 @@ def disabled() -> Iterator[Emulator]:
 
 
 @pytest.mark.parametrize("skip", [False, True])
-def test_a_disabled_server_is_told_of_with_what_helps(disabled: Emulator, skip: bool) -> None:  # noqa: FBT001
+def test_a_timeout_mentions_a_disabled_server_and_what_helps(disabled: Emulator, skip: bool) -> None:  # noqa: FBT001
     client = af.Client(
         disabled.token, base_url=disabled.base_url, poll=(0.01, 0.01), prepare_timeout=0.05, progress=False
     )
@@ -113,7 +114,7 @@ def test_a_disabled_server_is_told_of_with_what_helps(disabled: Emulator, skip: 
             client=client,
         )
     assert ("skip_unavailable_shards=True" in str(caught.value)) is not skip
-    assert len(questions(disabled)) == (0 if skip else 1)
+    assert len(management_requests(disabled)) == (0 if skip else 1)
 
 
 JOB = {
@@ -143,5 +144,85 @@ OTHER = {**JOB, "query": "application_id=1&fields=c", "create_time": "2024-07-30
         ("text", None),
     ],
 )
-def test_the_place_in_the_queue(listed: Any, expected: QueuePosition | None) -> None:
-    assert standing(listed, QUERY) == expected
+def test_find_queue_position(listed: Any, expected: QueuePosition | None) -> None:
+    assert find_queue_position(listed, QUERY) == expected
+
+
+def json_response(status: str, body: bytes, *headers: str) -> bytes:
+    head = "\r\n".join([f"HTTP/1.1 {status}", "Connection: close", f"Content-Length: {len(body)}", *headers])
+    return head.encode() + b"\r\n\r\n" + body
+
+
+APPLICATIONS = b'{"applications": [{"id": 1, "name": "App"}]}'
+
+
+@pytest.mark.parametrize("trouble", ["500 Error", "503 Error", "429 Too Many Requests", "420 Enhance Your Calm", "cut"])
+def test_a_list_that_fails_once_is_requested_again(trouble: str, raw_server: Any) -> None:
+    whole = json_response("200 OK", APPLICATIONS)
+    first = whole[:-3] if trouble == "cut" else json_response(trouble, b"later", "Retry-After: 0")
+    server = raw_server(lambda number, _: first if number == 1 else whole)
+    assert list_applications(server, retries=1) == [{"id": 1, "name": "App"}]
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "requests"),
+    [
+        ("500 Error", af.ServerError, 3),
+        ("401 Unauthorized", af.AuthenticationError, 1),
+        ("404 Not Found", af.RequestRejectedError, 1),
+        ("202 Accepted", af.RequestRejectedError, 1),
+        ("429 Too Many Requests", af.QuotaExceededError, 1),
+    ],
+)
+def test_a_list_that_keeps_failing_is_a_typed_error(
+    status: str, error: type[Exception], requests: int, raw_server: Any
+) -> None:
+    server = raw_server(lambda *_: json_response(status, b"no luck", "Retry-After: 100000"))
+    with pytest.raises(error, match="no luck"):
+        list_applications(server, retries=2)
+    assert len(server.requests) == requests
+
+
+def test_a_document_that_is_too_long_is_a_decode_error(raw_server: Any) -> None:
+    server = raw_server(lambda *_: json_response("200 OK", b"[" + b" " * MAX_JSON + b"]"))
+    with pytest.raises(af.DecodeError, match="more than 4 MiB"):
+        list_applications(server)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        json_response("500 Error", b""),
+        json_response("429 Too Many Requests", b"", "Retry-After: 60"),
+        json_response("200 OK", b"no JSON"),
+        json_response("200 OK", b"[1]"),
+        json_response("200 OK", b"{")[:-1],
+        b"not HTTP",
+    ],
+)
+def test_a_hint_takes_one_request_and_never_fails(answer: bytes, raw_server: Any) -> None:
+    server = raw_server(lambda *_: answer)
+    with resolve_settings(server.client(retries=3)).connect() as connection:
+        assert management.is_logs_api_enabled(connection)
+        assert get_queue_position(connection, 1, QUERY) is None
+    assert len(server.requests) == 2
+
+
+def list_applications(server: Any, **settings: Any) -> list[dict[str, Any]]:
+    client = server.client(**settings)
+    with resolve_settings(client).connect(InstantClock()) as connection:
+        return management.list_applications(connection, resolve_settings(client).retry_policy())
+
+
+class InstantClock:
+    """A clock on which no time passes."""
+
+    def now(self) -> float:
+        return NOON
+
+    def monotonic(self) -> float:
+        return 0.0
+
+    def sleep(self, seconds: float) -> None:
+        pass

@@ -1,4 +1,4 @@
-"""The conversation without a network: what the flow does next, told what came back."""
+"""The export protocol without a network: which step follows which reply."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from appmetrica_frames import (
     RequestRejectedError,
     ServerError,
 )
-from appmetrica_frames.logs_api.protocol import RetryPolicy, export_protocol, fraction, retry_after
+from appmetrica_frames.logs_api.protocol import export_protocol, parse_progress
+from appmetrica_frames.logs_api.retry import RetryPolicy, retry_after
 from appmetrica_frames.logs_api.steps import (
     BodyRead,
     FetchResult,
@@ -31,32 +32,32 @@ from appmetrica_frames.logs_api.steps import (
     Wait,
 )
 
-Server: TypeAlias = Callable[["Stage", Step], Reply]
+Server: TypeAlias = Callable[["Simulation", Step], Reply]
 BROKEN = DownloadError("broken")
 
 
 @dataclass
-class Stage:
-    """Drives a conversation against a server that is a function, on a clock that only pauses move."""
+class Simulation:
+    """Runs the protocol against a server that is a function, on a clock that only waits move."""
 
     server: Server
     cache_control: str | None = None
-    patience: RetryPolicy = field(default_factory=RetryPolicy)
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     now: float = 0.0
-    asked: list[tuple[float, str | None]] = field(default_factory=list)
+    requests: list[tuple[float, str | None]] = field(default_factory=list)
     pauses: list[Wait] = field(default_factory=list)
 
-    def play(self) -> FetchResult:
-        flow: Generator[Step, Reply, FetchResult] = export_protocol(
-            self.cache_control, self.patience, began=self.now, random=lambda: 1.0
+    def run(self) -> FetchResult:
+        protocol: Generator[Step, Reply, FetchResult] = export_protocol(
+            self.cache_control, self.retry_policy, began=self.now, random=lambda: 1.0
         )
         reply: Reply = None
         while True:
             try:
-                step = flow.send(reply)
+                step = protocol.send(reply)
             except StopIteration as done:
-                delivery: FetchResult = done.value
-                return delivery
+                result: FetchResult = done.value
+                return result
             reply = self._reply(step)
 
     def _reply(self, step: Step) -> Reply:
@@ -65,7 +66,7 @@ class Stage:
             self.now += step.seconds
             return None
         if isinstance(step, SendRequest):
-            self.asked.append((self.now, step.cache_control))
+            self.requests.append((self.now, step.cache_control))
         return self.server(self, step)
 
     def answer(self, status: int, text: str = "", **headers: str) -> Response:
@@ -76,10 +77,10 @@ class Stage:
 def ready_after(seconds: float) -> Server:
     """Prepare for so long, then give the file."""
 
-    def server(stage: Stage, step: Step) -> Reply:
+    def server(simulation: Simulation, step: Step) -> Reply:
         if isinstance(step, ReadBody):
-            return BodyRead(stage.now)
-        return stage.answer(200) if stage.now >= seconds else stage.answer(202, "Wait for result")
+            return BodyRead(simulation.now)
+        return simulation.answer(200) if simulation.now >= seconds else simulation.answer(202, "Wait for result")
 
     return server
 
@@ -88,154 +89,157 @@ def script(*replies: object) -> Server:
     """Answer from a list: a status, a text with its status, or a reply itself."""
     left = list(replies)
 
-    def server(stage: Stage, step: Step) -> Reply:
-        said = left.pop(0)
-        if isinstance(said, int):
-            return stage.answer(said)
-        if isinstance(said, tuple):
-            return stage.answer(*said)
-        if isinstance(said, dict):
-            return stage.answer(**said)
-        assert said is None or isinstance(said, (Response, TransportFailed, BodyRead, RestartDownload))
-        return said
+    def server(simulation: Simulation, step: Step) -> Reply:
+        reply = left.pop(0)
+        if isinstance(reply, int):
+            return simulation.answer(reply)
+        if isinstance(reply, tuple):
+            return simulation.answer(*reply)
+        if isinstance(reply, dict):
+            return simulation.answer(**reply)
+        assert reply is None or isinstance(reply, (Response, TransportFailed, BodyRead, RestartDownload))
+        return reply
 
     return server
 
 
-def fault(_: Stage, __: Step) -> Reply:
+def fault(_: Simulation, __: Step) -> Reply:
     return TransportFailed(BROKEN, at=0.0)
 
 
 @pytest.mark.parametrize("header", [None, "no-cache", "max-age=60"])
-def test_the_header_goes_with_the_first_request_only(header: str | None) -> None:
-    stage = Stage(ready_after(100), header)
-    stage.play()
-    assert [said for _, said in stage.asked] == [header] + [None] * (len(stage.asked) - 1)
-    assert len(stage.asked) > 5
+def test_only_the_first_request_carries_the_header(header: str | None) -> None:
+    simulation = Simulation(ready_after(100), header)
+    simulation.run()
+    assert [header for _, header in simulation.requests] == [header] + [None] * (len(simulation.requests) - 1)
+    assert len(simulation.requests) > 5
 
 
-def test_a_file_that_is_there_at_once_is_one_request() -> None:
-    stage = Stage(ready_after(0), "max-age=60")
-    assert stage.play() == FetchResult(requested_at=1000.0, waited=False, parts=1)
-    assert stage.asked == [(0.0, "max-age=60")]
-    assert stage.pauses == []
+def test_a_ready_file_takes_one_request() -> None:
+    simulation = Simulation(ready_after(0), "max-age=60")
+    assert simulation.run() == FetchResult(requested_at=1000.0, waited=False, parts=1)
+    assert simulation.requests == [(0.0, "max-age=60")]
+    assert simulation.pauses == []
 
 
-def test_delivery_is_dated_by_the_first_request() -> None:
-    assert Stage(ready_after(500)).play() == FetchResult(requested_at=1000.0, waited=True, parts=1)
+def test_the_result_is_dated_by_the_first_request() -> None:
+    assert Simulation(ready_after(500)).run() == FetchResult(requested_at=1000.0, waited=True, parts=1)
 
 
 def test_the_wait_is_a_tenth_of_the_time_waited_between_two_and_thirty_seconds() -> None:
-    stage = Stage(ready_after(1000))
-    stage.play()
-    for at, pause in zip([at for at, _ in stage.asked], stage.pauses, strict=False):
+    simulation = Simulation(ready_after(1000))
+    simulation.run()
+    for at, pause in zip([at for at, _ in simulation.requests], simulation.pauses, strict=False):
         assert pause.seconds == pytest.approx(min(30.0, max(2.0, at / 10)))
 
 
 @pytest.mark.parametrize("preparation", [25, 60, 250, 299])
 def test_a_ready_file_is_noticed_within_a_tenth_of_its_preparation(preparation: float) -> None:
-    stage = Stage(ready_after(preparation))
-    stage.play()
-    assert stage.now <= preparation * 1.1
+    simulation = Simulation(ready_after(preparation))
+    simulation.run()
+    assert simulation.now <= preparation * 1.1
 
 
 def test_an_hour_of_preparation_takes_at_most_200_polls() -> None:
-    stage = Stage(ready_after(3590), patience=RetryPolicy(prepare_timeout=4000))
-    stage.play()
-    assert len(stage.asked) <= 200
-    assert stage.now <= 3590 * 1.1
+    simulation = Simulation(ready_after(3590), retry_policy=RetryPolicy(prepare_timeout=4000))
+    simulation.run()
+    assert len(simulation.requests) <= 200
+    assert simulation.now <= 3590 * 1.1
 
 
-def test_preparation_timeout_asks_once_more_at_the_deadline_and_says_how_to_go_on() -> None:
-    stage = Stage(ready_after(10_000), patience=RetryPolicy(prepare_timeout=100))
+def test_preparation_timeout_polls_once_more_at_the_deadline_and_explains_how_to_go_on() -> None:
+    simulation = Simulation(ready_after(10_000), retry_policy=RetryPolicy(prepare_timeout=100))
     with pytest.raises(PreparationTimeoutError, match="same call again") as caught:
-        stage.play()
-    assert stage.asked[-1][0] == 100
+        simulation.run()
+    assert simulation.requests[-1][0] == 100
     assert isinstance(caught.value, TimeoutError)
 
 
 def test_a_file_ready_at_the_deadline_is_taken() -> None:
-    assert Stage(ready_after(100), patience=RetryPolicy(prepare_timeout=100)).play().waited
+    assert Simulation(ready_after(100), retry_policy=RetryPolicy(prepare_timeout=100)).run().waited
 
 
 def test_202_is_waiting_whatever_its_text() -> None:
     moved = "Your query is moved to the end of the queue due to provided Cache-Control restriction."
-    stage = Stage(script((202, moved), (202, "Progress is 35%"), (202, ""), 200, BodyRead(0.0)))
-    stage.play()
-    assert [pause.fraction for pause in stage.pauses] == [None, 0.35, None]
+    simulation = Simulation(script((202, moved), (202, "Progress is 35%"), (202, ""), 200, BodyRead(0.0)))
+    simulation.run()
+    assert [pause.fraction for pause in simulation.pauses] == [None, 0.35, None]
 
 
 def test_a_broken_download_starts_again_from_the_file_without_the_header() -> None:
-    stage = Stage(script(200, TransportFailed(BROKEN, 0.0), 200, BodyRead(0.0)), "no-cache")
-    assert stage.play().waited is False
-    assert [said for _, said in stage.asked] == ["no-cache", None]
+    simulation = Simulation(script(200, TransportFailed(BROKEN, 0.0), 200, BodyRead(0.0)), "no-cache")
+    assert simulation.run().waited is False
+    assert [header for _, header in simulation.requests] == ["no-cache", None]
 
 
 def test_a_download_that_always_breaks_ends_in_its_error() -> None:
-    def server(stage: Stage, step: Step) -> Reply:
-        return stage.answer(200) if isinstance(step, SendRequest) else TransportFailed(BROKEN, stage.now)
+    def server(simulation: Simulation, step: Step) -> Reply:
+        return simulation.answer(200) if isinstance(step, SendRequest) else TransportFailed(BROKEN, simulation.now)
 
-    stage = Stage(server, patience=RetryPolicy(retries=3))
+    simulation = Simulation(server, retry_policy=RetryPolicy(retries=3))
     with pytest.raises(DownloadError):
-        stage.play()
-    assert len(stage.asked) == 4
+        simulation.run()
+    assert len(simulation.requests) == 4
 
 
-def test_the_file_is_asked_for_again_at_once_when_its_reader_needs_it_again() -> None:
-    stage = Stage(script(200, RestartDownload(), 200, BodyRead(0.0)), "no-cache")
-    stage.play()
-    assert stage.pauses == []
-    assert [said for _, said in stage.asked] == ["no-cache", None]
+def test_a_restarted_download_requests_the_file_again_at_once() -> None:
+    simulation = Simulation(script(200, RestartDownload(), 200, BodyRead(0.0)), "no-cache")
+    simulation.run()
+    assert simulation.pauses == []
+    assert [header for _, header in simulation.requests] == ["no-cache", None]
 
 
 @pytest.mark.parametrize("trouble", [500, 502, 503, 504, 429, 420, TransportFailed(BROKEN, 0.0)])
 def test_the_header_is_kept_until_the_server_accepts_the_request(trouble: object) -> None:
     """A request that failed queued nothing: without the header, the next would be given an old file."""
-    stage = Stage(script(trouble, 202, 200, BodyRead(0.0)), "no-cache")
-    delivery = stage.play()
-    assert [said for _, said in stage.asked] == ["no-cache", "no-cache", None]
-    assert delivery.requested_at > 1000.0
+    simulation = Simulation(script(trouble, 202, 200, BodyRead(0.0)), "no-cache")
+    result = simulation.run()
+    assert [header for _, header in simulation.requests] == ["no-cache", "no-cache", None]
+    assert result.requested_at > 1000.0
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
-def test_server_faults_back_off_and_end_typed(status: int) -> None:
-    stage = Stage(lambda stage, _: stage.answer(status, "out of order"))
+def test_server_errors_back_off_and_end_in_a_typed_error(status: int) -> None:
+    simulation = Simulation(lambda simulation, _: simulation.answer(status, "out of order"))
     with pytest.raises(ServerError, match="out of order") as caught:
-        stage.play()
+        simulation.run()
     assert caught.value.status == status
-    assert [pause.seconds for pause in stage.pauses] == [1, 2, 4, 8, 16]
+    assert [pause.seconds for pause in simulation.pauses] == [1, 2, 4, 8, 16]
 
 
-def test_faults_that_pass_are_forgiven() -> None:
+def test_temporary_faults_are_forgiven() -> None:
     """Five tries in a row are allowed, however many there were before."""
     rounds = [reply for _ in range(10) for reply in (503, TransportFailed(BROKEN, 0.0), 202)]
-    Stage(script(*rounds, 200, BodyRead(0.0))).play()
+    Simulation(script(*rounds, 200, BodyRead(0.0))).run()
 
 
 def test_network_faults_end_in_the_fault_itself() -> None:
     with pytest.raises(DownloadError) as caught:
-        Stage(fault, patience=RetryPolicy(retries=0)).play()
+        Simulation(fault, retry_policy=RetryPolicy(retries=0)).run()
     assert caught.value is BROKEN
 
 
-def test_a_quota_waits_as_long_as_told() -> None:
-    stage = Stage(script({"status": 429, "retry_after": "17"}, 202, 200, BodyRead(0.0)))
-    stage.play()
-    assert stage.pauses[0].seconds == 17
+def test_a_quota_waits_for_retry_after() -> None:
+    simulation = Simulation(script({"status": 429, "retry_after": "17"}, 202, 200, BodyRead(0.0)))
+    simulation.run()
+    assert simulation.pauses[0].seconds == 17
 
 
 @pytest.mark.parametrize("status", [429, 420])
-def test_a_quota_without_a_word_backs_off_to_a_minute(status: int) -> None:
-    stage = Stage(script(*[status] * 10, 200, BodyRead(0.0)))
-    stage.play()
-    assert [pause.seconds for pause in stage.pauses] == [2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
+def test_a_quota_without_retry_after_backs_off_to_a_minute(status: int) -> None:
+    simulation = Simulation(script(*[status] * 10, 200, BodyRead(0.0)))
+    simulation.run()
+    assert [pause.seconds for pause in simulation.pauses] == [2, 4, 8, 16, 32, 60, 60, 60, 60, 60]
 
 
-def test_a_quota_that_stays_ends_typed_within_the_time_allowed() -> None:
-    stage = Stage(lambda stage, _: stage.answer(429, "There are already 3"), patience=RetryPolicy(prepare_timeout=300))
+def test_a_lasting_quota_ends_in_a_typed_error_after_prepare_timeout() -> None:
+    simulation = Simulation(
+        lambda simulation, _: simulation.answer(429, "There are already 3"),
+        retry_policy=RetryPolicy(prepare_timeout=300),
+    )
     with pytest.raises(QuotaExceededError, match="already 3"):
-        stage.play()
-    assert stage.now == 300
+        simulation.run()
+    assert simulation.now == 300
 
 
 @pytest.mark.parametrize(
@@ -249,12 +253,12 @@ def test_a_quota_that_stays_ends_typed_within_the_time_allowed() -> None:
         (204, RequestRejectedError),
     ],
 )
-def test_refusals_fail_at_once_with_the_servers_words(status: int, error: type[AppMetricaError]) -> None:
-    stage = Stage(lambda stage, _: stage.answer(status, '{"code": 1, "message": "no such luck"}'))
+def test_rejections_fail_at_once_with_the_message_of_the_server(status: int, error: type[AppMetricaError]) -> None:
+    simulation = Simulation(lambda simulation, _: simulation.answer(status, '{"code": 1, "message": "no such luck"}'))
     with pytest.raises(error, match="no such luck") as caught:
-        stage.play()
+        simulation.run()
     assert caught.value.status == status
-    assert len(stage.asked) == 1
+    assert len(simulation.requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -262,7 +266,7 @@ def test_refusals_fail_at_once_with_the_servers_words(status: int, error: type[A
     [("Progress is 35%", 0.35), ("Progress is 7.5 %", 0.075), ("Progress is 250%", 1.0), ("Wait for result", None)],
 )
 def test_progress_text(text: str, expected: float | None) -> None:
-    assert fraction(text) == expected
+    assert parse_progress(text) == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), [("3", 3.0), ("", None), ("soon", None), ("-1", None)])

@@ -1,4 +1,4 @@
-"""Error answers: a typed error, with the server's words and what to do."""
+"""Error responses: a typed error with the message of the server and what to do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import pytest
 
 from appmetrica_frames import AuthenticationError, RequestRejectedError
-from appmetrica_frames.logs_api.responses import error_from_response, words
+from appmetrica_frames.logs_api.responses import error_from_response, error_message
 
 
 @dataclass(frozen=True)
-class Said:
+class ErrorResponse:
     status: int
     text: str
 
@@ -29,12 +29,12 @@ class Said:
         ("<html>", "(an HTML page)"),
     ],
 )
-def test_words_come_out_of_json_html_and_text(body: str, expected: str) -> None:
-    assert words(body) == expected
+def test_error_message_of_json_html_and_text(body: str, expected: str) -> None:
+    assert error_message(body) == expected
 
 
-def test_long_bodies_are_cut() -> None:
-    assert len(words("x" * 10_000)) < 600
+def test_long_messages_are_cut() -> None:
+    assert len(error_message("x" * 10_000)) < 600
 
 
 @pytest.mark.parametrize(
@@ -45,9 +45,9 @@ def test_long_bodies_are_cut() -> None:
         (302, "", RequestRejectedError, "Check base_url"),
         (404, "", RequestRejectedError, "application_id and base_url"),
         (400, "Undefined parameter", RequestRejectedError, "rejected the request .400.*Undefined parameter"),
-        (200, "", RequestRejectedError, "no part of the Logs API"),
+        (200, "", RequestRejectedError, "the Logs API does not use"),
     ],
 )
-def test_the_error_says_what_to_do(status: int, text: str, error: type[Exception], hint: str) -> None:
+def test_the_error_explains_what_to_do(status: int, text: str, error: type[Exception], hint: str) -> None:
     with pytest.raises(error, match=hint):
-        raise error_from_response(Said(status, text))
+        raise error_from_response(ErrorResponse(status, text))

@@ -12,7 +12,7 @@ import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, faults
 from appmetrica_frames.engine.options import build_options
 from appmetrica_frames.engine.resolve import open_exports
-from appmetrica_frames.integrations.polars import read as read_frame
+from appmetrica_frames.integrations import polars as frames
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +23,8 @@ FIELDS = ["appmetrica_device_id", "token"]
 ROWS = [(2**63 + row, f"token {row}, „quoted“ }},{{ 🚀 {hash((row, 2)) ** 2}") for row in range(40)]
 
 
-class Instant:
-    """A clock on which waiting takes no time."""
+class InstantClock:
+    """A clock on which no time passes."""
 
     def now(self) -> float:
         return 1_722_340_800.0
@@ -46,21 +46,21 @@ def body(wire_format: str) -> bytes:
 
 def read(server: Emulator, cache: Path, wire_format: Any, *, retries: int) -> pl.DataFrame:
     client = af.Client(server.token, base_url=server.base_url, cache_dir=cache, retries=retries, progress=False)
-    asked = build_options(
+    request = build_options(
         "push_tokens", application_id=server.application_id, fields=FIELDS, wire_format=wire_format, client=client
     )
-    with open_exports(asked, clock=Instant()) as exports:
-        return read_frame(exports)
+    with open_exports(request, clock=InstantClock()) as exports:
+        return frames.read(exports)
 
 
 def size_on_the_wire(server: Emulator, wire_format: str, *, zipped: bool) -> int:
-    words = f"application_id={server.application_id}&fields={','.join(FIELDS)}"
-    asked = urllib.request.Request(  # noqa: S310 - loopback
-        f"{server.base_url}/logs/v1/export/push_tokens.{wire_format}?{words}",
+    query = f"application_id={server.application_id}&fields={','.join(FIELDS)}"
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        f"{server.base_url}/logs/v1/export/push_tokens.{wire_format}?{query}",
         headers={"Authorization": f"OAuth {server.token}", "Accept-Encoding": "gzip" if zipped else "identity"},
     )
-    with urllib.request.urlopen(asked) as answer:  # noqa: S310 - loopback
-        return len(answer.read())
+    with urllib.request.urlopen(request) as response:  # noqa: S310 - loopback
+        return len(response.read())
 
 
 def check(wire_format: str, framing: Any, tmp_path: Path, *, zipped: bool, places: int) -> None:

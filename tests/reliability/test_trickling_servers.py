@@ -1,4 +1,4 @@
-"""A server that keeps a connection alive with next to nothing is given up, by the time that it takes itself."""
+"""A server that sends next to nothing is too slow to wait for; only the time that the server takes counts."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 import appmetrica_frames as af
 from appmetrica_frames.engine.options import build_options
 from appmetrica_frames.engine.resolve import open_exports
-from appmetrica_frames.integrations.polars import read
-from appmetrica_frames.logs_api.transport import SLOWEST, Connection
+from appmetrica_frames.integrations import polars as frames
+from appmetrica_frames.logs_api.transport import MIN_SPEED, Connection
 from appmetrica_frames.util.config import Secret
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 TIMEOUT = 60.0
 
 
-class Moved:
-    """A clock that others move."""
+class ManualClock:
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.time = 0.0
@@ -36,75 +36,75 @@ class Moved:
         self.time += seconds
 
 
-def chunks(clock: Moved, count: int, *, size: int, every: float) -> Iterator[bytes]:
+def chunks(clock: ManualClock, count: int, *, size: int, every: float) -> Iterator[bytes]:
     for _ in range(count):
         clock.time += every
         yield b"x" * size
 
 
-def link(clock: Moved) -> Connection:
+def connect(clock: ManualClock) -> Connection:
     return Connection("http://127.0.0.1:1", Secret("t"), network_timeout=TIMEOUT, clock=clock)
 
 
-@pytest.mark.parametrize(("size", "every"), [(1, 1.0), (1, 59.0), (SLOWEST - 1, 1.0), (0, 0.5)])
-def test_a_trickle_is_given_up_soon(size: int, every: float) -> None:
-    clock = Moved()
-    with link(clock) as paced, pytest.raises(af.DownloadError, match="trickles"):
-        list(paced.paced(chunks(clock, 10_000, size=size, every=every)))
+@pytest.mark.parametrize(("size", "every"), [(1, 1.0), (1, 59.0), (MIN_SPEED - 1, 1.0), (0, 0.5)])
+def test_a_trickle_soon_becomes_an_error(size: int, every: float) -> None:
+    clock = ManualClock()
+    with connect(clock) as connection, pytest.raises(af.DownloadError, match="too slow"):
+        list(connection.limit_slowness(chunks(clock, 10_000, size=size, every=every)))
     assert clock.time <= 2 * TIMEOUT
 
 
-@pytest.mark.parametrize(("size", "every"), [(SLOWEST, 1.0), (SLOWEST * 50, 50.0), (1 << 20, 0.1)])
-def test_a_slow_server_that_keeps_on_is_waited_for(size: int, every: float) -> None:
-    clock = Moved()
-    with link(clock) as paced:
-        assert sum(map(len, paced.paced(chunks(clock, 1000, size=size, every=every)))) == 1000 * size
+@pytest.mark.parametrize(("size", "every"), [(MIN_SPEED, 1.0), (MIN_SPEED * 50, 50.0), (1 << 20, 0.1)])
+def test_a_slow_but_steady_server_is_read_to_the_end(size: int, every: float) -> None:
+    clock = ManualClock()
+    with connect(clock) as connection:
+        assert sum(map(len, connection.limit_slowness(chunks(clock, 1000, size=size, every=every)))) == 1000 * size
 
 
-def test_a_server_that_was_fast_may_not_trickle_later() -> None:
-    clock = Moved()
+def test_a_trickle_after_a_fast_start_becomes_an_error() -> None:
+    clock = ManualClock()
 
     def fading() -> Iterator[bytes]:
         yield from chunks(clock, 100, size=1 << 20, every=1.0)
         yield from chunks(clock, 10_000, size=1, every=1.0)
 
-    with link(clock) as paced, pytest.raises(af.DownloadError, match="trickles"):
-        list(paced.paced(fading()))
+    with connect(clock) as connection, pytest.raises(af.DownloadError, match="too slow"):
+        list(connection.limit_slowness(fading()))
     assert clock.time <= 100 + 3 * TIMEOUT
 
 
-def test_a_slow_reader_is_not_the_servers_fault() -> None:
-    clock, size = Moved(), 0
-    with link(clock) as paced:
-        for chunk in paced.paced(chunks(clock, 100, size=1, every=0.1)):
+def test_a_slow_reader_does_not_count() -> None:
+    clock, size = ManualClock(), 0
+    with connect(clock) as connection:
+        for chunk in connection.limit_slowness(chunks(clock, 100, size=1, every=0.1)):
             clock.time += 600  # who decodes and writes
             size += len(chunk)
     assert size == 100
 
 
 @pytest.mark.parametrize("stage", ["200", "503"])
-def test_an_export_that_trickles_is_an_error_and_is_asked_for_again(stage: str, raw_server: Any) -> None:
-    """Seen through the front door: on the clock of this test, each piece of the first answer takes half a minute."""
+def test_an_export_that_trickles_is_requested_again(stage: str, raw_server: Any) -> None:
+    """Through the public interface: on the clock of this test, each piece of the first response takes half a minute."""
     body = gzip.compress(b"appmetrica_device_id,token\n1,a")
-    clock = Moved()
+    clock = ManualClock()
     server = raw_server(lambda number, _: answer(stage if number == 1 else "200", body, chunked=number == 1))
 
-    class Slow(Moved):
-        """Half a minute passes between two looks at the clock, while the first answer is read."""
+    class Slow(ManualClock):
+        """Half a minute passes between two readings of the clock while the first response is read."""
 
         def monotonic(self) -> float:
             clock.time += 31.0 if len(server.requests) == 1 else 0.0
             return clock.time
 
-    wanted = build_options(
+    request = build_options(
         "push_tokens",
         application_id=1,
         fields=["token", "appmetrica_device_id"],
         client=server.client(retries=1, network_timeout=60.0, poll=(0.0, 0.0)),
     )
-    with open_exports(wanted, clock=Slow()) as exports:
-        assert read(exports)["token"].to_list() == ["a"]
-    assert sum(b"/export/push_tokens" in request for request in server.requests) == 2
+    with open_exports(request, clock=Slow()) as exports:
+        assert frames.read(exports)["token"].to_list() == ["a"]
+    assert sum(b"/export/push_tokens" in sent for sent in server.requests) == 2
     assert clock.time < 20 * 60
 
 

@@ -1,0 +1,260 @@
+"""Runs the export protocol over a connection: the one place where its steps take effect."""
+
+from __future__ import annotations
+
+import logging
+import random
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Protocol
+
+from appmetrica_frames.errors import DownloadError
+
+from .protocol import export_protocol
+from .steps import (
+    BodyRead,
+    FetchResult,
+    NoPlace,
+    QueuePart,
+    ReadBody,
+    Response,
+    RestartDownload,
+    SendRequest,
+    TransportFailed,
+    Wait,
+)
+from .texts import MAX_TEXT
+
+if TYPE_CHECKING:
+    from appmetrica_frames.progress import ProgressReporter
+    from appmetrica_frames.request.export import ExportRequest
+    from appmetrica_frames.request.part import Part
+    from appmetrica_frames.util.clock import Clock
+
+    from .queue import QueuePosition
+    from .retry import RetryPolicy
+    from .steps import Reply, Step
+    from .transport import Connection, HttpResponse, ResponseBody
+
+log = logging.getLogger("appmetrica_frames")
+
+QUEUE_LIMIT = 3  # jobs that the server queues for one application
+
+
+class BodyReader(Protocol):
+    """Reads the bodies of an export."""
+
+    def __call__(self, body: ResponseBody, part: Part) -> bool:
+        """Read a body to its end; return False if the export has to come again from part 0.
+
+        Raises
+        ------
+        DownloadError
+            If the body is cut or damaged: it is requested again. Any other error ends the fetch.
+        """
+
+
+class OnPoll(Protocol):
+    """Called once for each wait; may know better how far the job is."""
+
+    def __call__(self, wait: Wait) -> QueuePosition | None:
+        """Return how far the job is, where that is known."""
+
+
+class QueuePlaces(Protocol):
+    """The places in the server's queue that an export may use."""
+
+    def take(self, part: Part) -> bool:
+        """Take a place for a part; return False if there is none."""
+
+    def release(self, part: Part) -> None:
+        """Give back the place that was taken for a part."""
+
+
+class ExportPlaces:
+    """The places of an export that has the server's queue to itself."""
+
+    def __init__(self, limit: int = QUEUE_LIMIT) -> None:
+        self._limit = limit
+        self._taken: set[Part] = set()
+
+    def take(self, part: Part) -> bool:
+        if len(self._taken) >= self._limit:
+            return False
+        self._taken.add(part)
+        return True
+
+    def release(self, part: Part) -> None:
+        self._taken.discard(part)
+
+
+def run_export(
+    request: ExportRequest,
+    cache_control: str | None,
+    receive: BodyReader,
+    *,
+    connection: Connection,
+    retry_policy: RetryPolicy,
+    clock: Clock,
+    reporter: ProgressReporter,
+    on_poll: OnPoll | None = None,
+    resumed_parts: int | None = None,
+    places: QueuePlaces | None = None,
+) -> FetchResult:
+    """Fetch one export over a connection, from the first request to the last byte read.
+
+    Parameters
+    ----------
+    cache_control
+        The header of the first request.
+    receive
+        Reads the body of each part.
+    on_poll
+        Called once for each wait.
+    resumed_parts
+        The number of parts of the job that an earlier call started, if one did.
+    places
+        The places in the server's queue, shared with other exports of the application. Default: three for this one.
+
+    Raises
+    ------
+    AppMetricaError
+        What ended the fetch.
+    """
+    protocol = export_protocol(
+        cache_control, retry_policy, began=clock.monotonic(), random=random.random, resumed_parts=resumed_parts
+    )
+    driver = ExportDriver(
+        request, receive, connection, _PlaceKeeper(places or ExportPlaces()), clock, reporter=reporter, on_poll=on_poll
+    )
+    reply: Reply = None
+    try:
+        while True:
+            reply = driver.execute(protocol.send(reply))
+    except StopIteration as done:
+        result: FetchResult = done.value
+        return result
+    finally:
+        driver.close()
+
+
+class ExportDriver:
+    """Executes the steps of one export, and keeps the response that is open."""
+
+    def __init__(
+        self,
+        request: ExportRequest,
+        receive: BodyReader,
+        connection: Connection,
+        places: _PlaceKeeper,
+        clock: Clock,
+        *,
+        reporter: ProgressReporter,
+        on_poll: OnPoll | None,
+    ) -> None:
+        self._request = request
+        self._receive = receive
+        self._connection = connection
+        self._places = places
+        self._clock = clock
+        self._reporter = reporter
+        self._on_poll = on_poll
+        self._response: HttpResponse | None = None
+
+    def execute(self, step: Step) -> Reply:
+        """Execute a step and return the reply to it."""
+        if isinstance(step, Wait):
+            self._wait(step)
+            return None
+        try:
+            return self._exchange(step)
+        except DownloadError as error:
+            self._close_response()
+            return TransportFailed(error, self._clock.monotonic())
+
+    def close(self) -> None:
+        """Close the response that is open, and give back the places that are taken."""
+        self._close_response()
+        self._places.release_all()
+
+    def _exchange(self, step: SendRequest | QueuePart | ReadBody) -> Reply:
+        if isinstance(step, ReadBody):
+            return self._read_body(step.part)
+        if isinstance(step, QueuePart):
+            return self._queue(step.part)
+        self._places.take(step.part)  # whatever the result: this part's turn has come, and the server has the last word
+        return self._send(step.part, step.cache_control)
+
+    def _queue(self, part: Part) -> Response | NoPlace:
+        if not self._places.take(part):
+            return NoPlace()
+        response = None
+        try:
+            response = self._send(part, None)
+        finally:
+            if response is None or response.status != HTTPStatus.ACCEPTED:
+                self._places.release(part)
+        return response
+
+    def _send(self, part: Part, cache_control: str | None) -> Response:
+        self._close_response()
+        opened = self._connection.open(self._request.path, self._request.query(part), cache_control=cache_control)
+        self._response = opened
+        log.debug("%s %s: HTTP %s", self._request.title, part, opened.status)
+        if opened.status != HTTPStatus.OK:
+            return opened.with_text(MAX_TEXT)
+        self._places.release(part)
+        return opened.without_text()
+
+    def _read_body(self, part: Part) -> BodyRead | RestartDownload:
+        if self._response is None:
+            raise TypeError("there is no response whose body could be read")
+        is_done = self._receive(self._response.body(self._reporter), part)
+        self._close_response()
+        return BodyRead(self._clock.monotonic()) if is_done else RestartDownload()
+
+    def _wait(self, wait: Wait) -> None:
+        self._close_response()
+        # While the server prepares an accepted job, the progress reporter logs how far it is, less often.
+        level = logging.INFO if wait.accepted_at is None else logging.DEBUG
+        log.log(level, "%s: %s; next request in %.1f s", self._request.title, wait.reason, wait.seconds)
+        position = self._on_poll(wait) if self._on_poll else None
+        left, waited = wait.seconds, wait.waited
+        while left > 0:
+            self._reporter.preparing(waited, wait.fraction, position)
+            interval = min(self._reporter.interval, left)
+            self._clock.sleep(interval)
+            left, waited = left - interval, waited + interval
+
+    def _close_response(self) -> None:
+        if self._response is not None:
+            self._response.close()
+            self._response = None
+
+
+class _PlaceKeeper:
+    """Knows which places this export has taken, so that each is taken once and given back once."""
+
+    def __init__(self, places: QueuePlaces) -> None:
+        self._places = places
+        self._taken: set[Part] = set()
+
+    def take(self, part: Part) -> bool:
+        self._release_other_counts(part.count)
+        if part not in self._taken and not self._places.take(part):
+            return False
+        self._taken.add(part)
+        return True
+
+    def release(self, part: Part) -> None:
+        if part in self._taken:
+            self._taken.remove(part)
+            self._places.release(part)
+
+    def release_all(self) -> None:
+        for part in tuple(self._taken):
+            self.release(part)
+
+    def _release_other_counts(self, count: int) -> None:
+        for part in tuple(self._taken):
+            if part.count != count:
+                self.release(part)

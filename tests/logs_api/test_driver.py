@@ -1,0 +1,200 @@
+"""The driver: what a step does on the wire, and which places in the server's queue it takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import appmetrica_frames as af
+from appmetrica_frames.logs_api.driver import ExportPlaces, run_export
+from appmetrica_frames.logs_api.retry import RetryPolicy
+from appmetrica_frames.logs_api.transport import Connection
+from appmetrica_frames.progress import NullReporter
+from appmetrica_frames.request.export import ExportRequest
+from appmetrica_frames.request.part import Part
+from appmetrica_frames.util.config import Secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from appmetrica_frames.logs_api.driver import QueuePlaces
+    from appmetrica_frames.logs_api.steps import FetchResult
+    from appmetrica_frames.logs_api.transport import ResponseBody
+
+REQUEST = ExportRequest(resource="push_tokens", params=(("application_id", "1"),), fields=("token", "city"))
+
+
+class ManualClock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.time = 0.0
+
+    def now(self) -> float:
+        return 1_722_340_800.0 + self.time
+
+    def monotonic(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += seconds
+
+
+@dataclass
+class CountedPlaces:
+    """So many places, with a log of what happens to them."""
+
+    free: int
+    log: list[tuple[str, Part]] = field(default_factory=list)
+
+    def take(self, part: Part) -> bool:
+        if self.free == 0:
+            self.log.append(("refuse", part))
+            return False
+        self.free -= 1
+        self.log.append(("take", part))
+        return True
+
+    def release(self, part: Part) -> None:
+        self.free += 1
+        self.log.append(("release", part))
+
+
+class PartsAnswers:
+    """Answers as a server that wants two, four, … parts and needs some requests for each before it is there."""
+
+    def __init__(self, wanted: int, *, polls: int = 2) -> None:
+        self.wanted = wanted
+        self.polls = polls
+        self.seen: dict[Part, int] = {}
+        self.parts: list[Part] = []
+
+    def __call__(self, _: int, request: bytes) -> bytes:
+        part = part_of(request)
+        self.parts.append(part)
+        if part.count < self.wanted:
+            return response("400 Bad Request", b"Try to use more parts.")
+        self.seen[part] = self.seen.get(part, 0) + 1
+        return response("200 OK" if self.seen[part] > self.polls else "202 Accepted", b"body")
+
+
+def part_of(request: bytes) -> Part:
+    target = request.split(b" ")[1].decode()
+    query = dict(pair.split("=") for pair in target.split("?")[1].split("&"))
+    return Part(int(query.get("part_number", 0)), int(query.get("parts_count", 1)))
+
+
+def response(status: str, body: bytes) -> bytes:
+    return f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def run(
+    server: Any,
+    *,
+    places: QueuePlaces | None = None,
+    receive: Callable[[ResponseBody, Part], bool] | None = None,
+    retries: int = 0,
+) -> FetchResult:
+    def drain(body: ResponseBody, part: Part) -> bool:
+        return b"".join(body) == b"body"
+
+    clock = ManualClock()
+    with Connection(server.base_url, Secret("canary-token"), network_timeout=5, clock=clock) as connection:
+        return run_export(
+            REQUEST,
+            None,
+            receive or drain,
+            connection=connection,
+            retry_policy=RetryPolicy(retries=retries),
+            clock=clock,
+            reporter=NullReporter(),
+            places=places,
+        )
+
+
+def held(log: list[tuple[str, Part]]) -> list[int]:
+    """Return how many places were taken after each event."""
+    counts, taken = [], 0
+    for event, _ in log:
+        taken += {"take": 1, "release": -1, "refuse": 0}[event]
+        counts.append(taken)
+    return counts
+
+
+@pytest.mark.parametrize("free", [1, 2, 3, 8])
+def test_parts_take_the_places_there_are_and_give_them_all_back(free: int, raw_server: Any) -> None:
+    places = CountedPlaces(free)
+    assert run(raw_server(PartsAnswers(4)), places=places).parts == 4
+    assert places.free == free
+    assert max(held(places.log)) == min(free, 4)
+    assert min(held(places.log)) == 0
+
+
+def test_a_place_is_given_back_when_the_200_comes(raw_server: Any) -> None:
+    places, received = CountedPlaces(1), []
+
+    def receive(body: ResponseBody, part: Part) -> bool:
+        received.append((part, places.free))
+        return b"".join(body) == b"body"
+
+    run(raw_server(PartsAnswers(2)), places=places, receive=receive)
+    assert received == [(Part(0, 2), 1), (Part(1, 2), 1)]
+
+
+def test_a_part_without_a_place_is_not_requested_ahead_of_its_turn(raw_server: Any) -> None:
+    answers = PartsAnswers(2)
+    run(raw_server(answers), places=CountedPlaces(1))
+    assert answers.parts.index(Part(1, 2)) == max(n for n, part in enumerate(answers.parts) if part == Part(0, 2)) + 1
+
+
+def test_an_export_without_a_place_is_requested_all_the_same(raw_server: Any) -> None:
+    """Its turn has come, and the server has the last word."""
+    places = CountedPlaces(0)
+    assert run(raw_server(PartsAnswers(2)), places=places).parts == 2
+    assert {event for event, _ in places.log} == {"refuse"}
+
+
+@pytest.mark.parametrize("status", ["429 Too Many Requests", "500 Internal Server Error"])
+def test_a_part_that_the_server_does_not_queue_gives_its_place_back(status: str, raw_server: Any) -> None:
+    places, answers = CountedPlaces(3), PartsAnswers(2)
+
+    def server(number: int, request: bytes) -> bytes:
+        if part_of(request) == Part(1, 2) and Part(1, 2) not in answers.seen:
+            answers.seen[Part(1, 2)] = 0
+            return response(status, b"")
+        return answers(number, request)
+
+    run(raw_server(server), places=places)
+    first = places.log.index(("take", Part(1, 2)))
+    assert places.log[first + 1] == ("release", Part(1, 2))
+    assert places.free == 3
+
+
+@pytest.mark.parametrize("end", ["rejected", "interrupted", "broken"])
+def test_all_places_are_given_back_however_the_export_ends(end: str, raw_server: Any) -> None:
+    places, answers = CountedPlaces(3), PartsAnswers(4)
+
+    def server(number: int, request: bytes) -> bytes:
+        if part_of(request) == Part(1, 4) and answers.seen.get(Part(0, 4), 0) == 3 and end == "rejected":
+            return response("403 Forbidden", b"")
+        return answers(number, request)
+
+    def receive(body: ResponseBody, part: Part) -> bool:
+        if part.number == 1:
+            raise KeyboardInterrupt if end == "interrupted" else af.DecodeError("broken")
+        return b"".join(body) == b"body"
+
+    expected = {"rejected": af.AuthenticationError, "interrupted": KeyboardInterrupt, "broken": af.DecodeError}[end]
+    with pytest.raises(expected):
+        run(raw_server(server), places=places, receive=receive)
+    assert places.free == 3
+    assert max(held(places.log)) > 1
+
+
+def test_by_default_an_export_has_three_places() -> None:
+    places = ExportPlaces()
+    assert [places.take(Part(number, 8)) for number in range(4)] == [True, True, True, False]
+    places.release(Part(1, 8))
+    assert places.take(Part(3, 8))
