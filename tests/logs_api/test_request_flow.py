@@ -192,18 +192,18 @@ def test_no_header_takes_the_last_file(reader: Reader) -> None:
     assert reader.server.preparations == 2
 
 
-def test_a_file_of_unknown_age_is_requested_again_for_max_age_but_not_prepared_again(visitor: Visitor) -> None:
+def test_a_file_of_unknown_age_is_requested_again_for_max_age_but_not_prepared_again(reader: Reader) -> None:
     """A file that was ready may be a day old: a read with `max_age` downloads it again; one without uses it."""
-    visitor.read()
-    visitor.server.clock.advance(HOUR)
-    visitor.read()
-    visitor.server.clock.advance(1)
-    requested = len(visitor.exports)
-    visitor.read(empty_cache=False)
-    assert len(visitor.exports) == requested
-    visitor.read(empty_cache=False, max_age=2 * HOUR)
-    assert visitor.statuses[requested:] == [200]
-    assert visitor.server.preparations == 1
+    reader.read()
+    reader.server.clock.advance(HOUR)
+    reader.read()
+    reader.server.clock.advance(1)
+    requested = len(reader.exports)
+    reader.read(empty_cache=False)
+    assert len(reader.exports) == requested
+    reader.read(empty_cache=False, max_age=2 * HOUR)
+    assert reader.statuses[requested:] == [200]
+    assert reader.server.preparations == 1
 
 
 def test_a_repeated_header_would_starve_and_is_never_sent(reader: Reader) -> None:
