@@ -27,7 +27,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 import polars
 import appmetrica_frames as af
-from appmetrica_frames.store import Store
+from appmetrica_frames.cache.store import Store
 
 warnings.simplefilter("error", af.CacheWarning)
 if "{lock}" == "no lock":
