@@ -84,6 +84,13 @@ def check(wire_format: str, framing: Any, tmp_path: Path, *, zipped: bool, place
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 @pytest.mark.parametrize("wire_format", ["csv", "json"])
 def test_a_gzip_body_cut_anywhere(wire_format: str, framing: Any, tmp_path: Path) -> None:
+    check(wire_format, framing, tmp_path, zipped=True, places=20)
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
+@pytest.mark.parametrize("wire_format", ["csv", "json"])
+def test_a_gzip_body_cut_at_200_places(wire_format: str, framing: Any, tmp_path: Path) -> None:
     check(wire_format, framing, tmp_path, zipped=True, places=200)
 
 

@@ -26,12 +26,13 @@ import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 FIELDS = ["appmetrica_device_id", "token"]
 OLD, NEW = ("old 1", "old 2"), ("new 1", "new 2", "new 3")
 TWO_DAYS = 2 * 86_400.0
 KEPT = {"entry.json"}
+IN_EVERY_RUN = {"publish", "publish and lend", "look up", "publishing"}  # the others take a minute: `-m exhaustive`
 
 
 def body(tokens: tuple[str, ...]) -> bytes:
@@ -264,6 +265,11 @@ def heals(world: World, left: tuple[tuple[str, ...] | None, ...], *, damage: boo
     assert world.read(offline=True) == world.fresh
 
 
+def mostly_exhaustive(names: Iterable[str]) -> list[Any]:
+    """Return the names as parameters of a test, marked unless they are to be in every run."""
+    return [name if name in IN_EVERY_RUN else pytest.param(name, marks=pytest.mark.exhaustive) for name in names]
+
+
 def say(line: str) -> None:
     sys.stdout.write(f"{line}\n")  # pytest -rP shows it
 
@@ -295,12 +301,13 @@ def fails_everywhere(name: str, scenario: Scenario, make: Callable[[Path], World
     return tried
 
 
-@pytest.mark.parametrize("name", SCENARIOS)
+@pytest.mark.parametrize("name", mostly_exhaustive(SCENARIOS))
 def test_a_failure_at_every_file_operation(name: str, emulator: Emulator, tmp_path: Path) -> None:
     tried = fails_everywhere(name, SCENARIOS[name], lambda path: World(emulator, path), tmp_path)
     assert tried >= LEAST[name]
 
 
+@pytest.mark.exhaustive
 def test_a_failure_at_every_file_operation_of_an_export_in_parts(tmp_path: Path) -> None:
     with Emulator(rows_per_day=3000, parts_above=11) as server:
         whole = WorldOfParts(server, tmp_path / "whole").read()
@@ -346,7 +353,7 @@ class Nursery:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each kill is forked")
-@pytest.mark.parametrize("stage", KILLED_WHILE)
+@pytest.mark.parametrize("stage", mostly_exhaustive(KILLED_WHILE))
 def test_a_kill_at_every_file_operation(stage: str, emulator: Emulator, tmp_path: Path) -> None:
     before, words, left = KILLED_WHILE[stage]
     nursery, killed, finished = Nursery(World(emulator, tmp_path), words), 0, False
