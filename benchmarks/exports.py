@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from appmetrica_frames.emulator.formats import Format
+    from appmetrica_frames.emulator.export import Format
 
 DAYS = 10
 FIRST_DAY, LAST_DAY = "2026-01-01", f"2026-01-{DAYS:02}"
@@ -134,8 +134,8 @@ class Rows:
     def frames(self) -> list[pl.DataFrame]:
         from appmetrica_frames.emulator.applications import APPLICATIONS
         from appmetrica_frames.emulator.export import Export
-        from appmetrica_frames.emulator.population import Population
         from appmetrica_frames.emulator.request import parse
+        from appmetrica_frames.emulator.simulation.population import Population
 
         application = next(known for known in APPLICATIONS if known.id == APPLICATION_ID)
         words = {
@@ -158,7 +158,7 @@ class Rows:
 
     def in_format(self, wire_format: str) -> Pieces:
         """Return the beginning of an export, these rows, what stands between them and more rows, and its end."""
-        from appmetrica_frames.emulator.formats import Csv, Json
+        from appmetrica_frames.emulator.export import Csv, Json
 
         form: Format = Csv(self.fields, bom=False) if wire_format == "csv" else Json(native=False)
         between = b"" if wire_format == "csv" else b","

@@ -52,3 +52,4 @@ APPLICATIONS = (
     Application(2222, "Lavka Europe", "Europe/Berlin", 3600, "com.example.lavka.eu", "com.example.lavka.eu.ios"),
 )
 FORBIDDEN_ID = 3333
+CUSTOM_ATTRIBUTES = ("favourite category", "Уровень лояльности")

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+
 SMALL = 64 << 10
 
 

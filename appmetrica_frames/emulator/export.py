@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from io import BytesIO
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import polars as pl
+import polars.selectors as cs
 
-from .chance import draw, mix
 from .files import FileWriter
-from .formats import MOMENT, Csv, Json
-from .population import LIFETIME
-from .refusals import Refusal
-from .releases import FIRST_DAY
-from .sessions import DAY, LATEST
-from .tables import TABLES
+from .request import Refusal
+from .simulation.population import FIRST_DAY, LIFETIME
+from .simulation.rng import draw, mix
+from .simulation.sessions import DAY, LATEST
+from .simulation.tables import TABLES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from .chance import U64, Flags, Ints
     from .files import PreparedFile, Shelf
-    from .formats import Format
-    from .population import Population, Visits
     from .request import ExportRequest
-    from .rows import Rows
-    from .tables import Table
+    from .simulation.population import Population, Visits
+    from .simulation.rng import U64, Flags, Ints
+    from .simulation.rows import Rows
+    from .simulation.tables import Table
+
 
 MORE_PARTS = "The export is too large: {rows} rows and more. Try to use more parts."
 TOGETHER = 30
@@ -167,3 +167,66 @@ def _shuffled(received: Ints) -> Ints:
 def _worded(series: pl.Series) -> pl.Series:
     """Return the column as it stands in the export, which is what filters compare with."""
     return series.dt.strftime(MOMENT) if series.dtype == pl.Datetime else series.cast(pl.String)
+
+
+MOMENT = "%Y-%m-%d %H:%M:%S"
+BOM = b"\xef\xbb\xbf"
+
+
+class Format(Protocol):
+    """A way to write frames; `begin`, any number of `frame`, `end`."""
+
+    media_type: str
+
+    def begin(self) -> bytes: ...
+
+    def frame(self, frame: pl.DataFrame) -> bytes: ...
+
+    def end(self) -> bytes: ...
+
+
+class Csv:
+    """A header line, and each row on a line of its own that nothing ends but the next one."""
+
+    media_type = "text/csv"
+
+    def __init__(self, fields: Sequence[str], *, bom: bool) -> None:
+        self._head = (BOM if bom else b"") + ",".join(fields).encode()
+        self._empty = True
+
+    def begin(self) -> bytes:
+        return self._head
+
+    def frame(self, frame: pl.DataFrame) -> bytes:
+        self._empty = False
+        buffer = BytesIO()
+        frame.write_csv(buffer, include_header=False, datetime_format=MOMENT)
+        return b"\n" + buffer.getvalue()[:-1]
+
+    def end(self) -> bytes:
+        return b"\n" if self._empty else b""
+
+
+class Json:
+    """One object with all rows under ``data``."""
+
+    media_type = "application/json"
+
+    def __init__(self, *, native: bool) -> None:
+        self._native = native
+        self._between = b""
+
+    def begin(self) -> bytes:
+        return b'{"data":['
+
+    def frame(self, frame: pl.DataFrame) -> bytes:
+        worded = frame.with_columns(cs.datetime().dt.strftime(MOMENT), cs.date().dt.strftime("%Y-%m-%d"))
+        if not self._native:
+            worded = worded.select(pl.all().cast(pl.String).fill_null(""))
+        buffer = BytesIO()
+        worded.write_json(buffer)
+        between, self._between = self._between, b","
+        return between + buffer.getvalue()[1:-1]
+
+    def end(self) -> bytes:
+        return b"]}"

@@ -14,6 +14,7 @@ from isal import isal_zlib
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+
 IN_MEMORY = 4 << 20
 CHUNK = 256 << 10
 GZIP = 31

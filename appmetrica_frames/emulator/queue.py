@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
+
 Content = TypeVar("Content")
 
 KEPT = 24 * 3600.0

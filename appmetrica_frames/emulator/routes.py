@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,10 +15,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from .applications import APPLICATIONS, FORBIDDEN_ID
-from .listing import listed
 from .queue import ANY_AGE, NO_AGE, Full, Moved, Ready
-from .refusals import Refusal, invalid, missing
-from .request import parse
+from .request import Refusal, invalid, missing, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from .applications import Application
+    from .builder import Bench
     from .clock import Clock
     from .files import PreparedFile
-    from .workshop import Bench
+    from .queue import Job
+    from .request import ExportRequest
+
 
 WAIT = "Wait for result"
 MOVED = "Your query is moved to the end of the queue due to provided Cache-Control restriction."
@@ -162,3 +165,39 @@ async def unknown_address(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     described = Refusal(status, f"{request.method} {request.url.path} is not an address of this API")
     return await refused(request, described)
+
+
+ENTITIES = {
+    "clicks": 0,
+    "installations": 1,
+    "events": 2,
+    "postbacks": 3,
+    "errors": 4,
+    "crashes": 5,
+    "push_tokens": 6,
+    "sessions_starts": 7,
+    "deeplinks": 9,
+    "revenue_events": 10,
+    "profiles": 12,
+    "profiles_v2": 12,
+    "ad_revenue_events": 13,
+    "ecommerce_events": 14,
+}
+CREATED = 0
+
+
+def listed(job: Job[PreparedFile], request: ExportRequest, progress: float) -> dict[str, Any]:
+    """Return one object of the list; every unfinished job has the one status that the documentation shows."""
+    asked = datetime.fromtimestamp(job.asked, UTC).astimezone(request.application.zone)
+    return {
+        "application_id": request.application.id,
+        "create_time": asked.strftime("%Y-%m-%d %H:%M:%S"),
+        "entity": ENTITIES[request.resource.name],
+        "output_format": 0 if request.wire_format == "csv" else 1,
+        "query": urlencode(request.pairs),
+        "request_id": str(job.number),
+        "shards_unavailable": 0,
+        "status": CREATED,
+        "total_progress": round(progress, 6),
+        "total_rows_loaded": 0,
+    }

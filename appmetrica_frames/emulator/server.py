@@ -14,13 +14,13 @@ import uvicorn
 from starlette.middleware import Middleware
 
 from .applications import APPLICATIONS
+from .builder import Bench, Rules
 from .clock import MovableClock
 from .exchanges import Recorder
-from .plan import Plan, Plans
-from .population import Population
-from .proxy import Proxy
+from .faults.plan import Plan, Plans
+from .faults.proxy import Proxy
 from .routes import Api
-from .workshop import Bench, Rules
+from .simulation.population import Population
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from .clock import Clock
     from .exchanges import Exchange
-    from .plan import Planned
+    from .faults.plan import Planned
+
 
 HOST = "127.0.0.1"
 TOKEN = "emulator-token"  # noqa: S105 - obviously no secret

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from appmetrica_frames.emulator import Emulator, MovableClock, faults
-from appmetrica_frames.emulator.reply import CHUNK, Reply
+from appmetrica_frames.emulator.faults.reply import CHUNK, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable

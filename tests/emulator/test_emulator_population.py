@@ -9,8 +9,8 @@ import pytest
 
 from appmetrica_frames.emulator.applications import APPLICATIONS
 from appmetrica_frames.emulator.export import Export
-from appmetrica_frames.emulator.population import Population
 from appmetrica_frames.emulator.request import parse
+from appmetrica_frames.emulator.simulation.population import Population
 from appmetrica_frames.schema.catalog import resources
 
 NOW = 1_795_014_400.0

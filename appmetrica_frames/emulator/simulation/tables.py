@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from . import acquisition, ecommerce, incidents, links, money, partners, profiles
+from . import acquisition, crashes, ecommerce, profiles, revenue
+from .device_columns import PORTRAIT
 from .event_json import event_json
 from .events import NAMES, events
-from .moments import happened
-from .portrait import PORTRAIT
-from .rows import numbers, pool
+from .rows import happened, numbers, pool
+from .sessions import session_starts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -58,18 +58,18 @@ SESSION: Columns = {"session_id": EVENT["session_id"]}
 PROFILES = Table(profiles.profiles, profiles.PROFILE_COLUMNS, latest_only=True)
 
 TABLES: dict[str, Table] = {
-    "clicks": Table(acquisition.clicks, partners.CLICKS, fresh_only=True),
-    "installations": Table(acquisition.installations, partners.INSTALLATIONS, fresh_only=True),
-    "postbacks": Table(acquisition.postbacks, partners.POSTBACKS),
+    "clicks": Table(acquisition.clicks, acquisition.CLICKS, fresh_only=True),
+    "installations": Table(acquisition.installations, acquisition.INSTALLATIONS, fresh_only=True),
+    "postbacks": Table(acquisition.postbacks, acquisition.POSTBACKS),
     "events": Table(events, EVENT),
     "profiles_v2": PROFILES,
     "profiles": PROFILES,
-    "revenue_events": Table(money.revenue, EVENT | money.REVENUE_COLUMNS),
-    "deeplinks": Table(links.deeplinks, SESSION | happened("event") | links.COLUMNS),
+    "revenue_events": Table(revenue.revenue, EVENT | revenue.REVENUE_COLUMNS),
+    "deeplinks": Table(acquisition.deeplinks, SESSION | happened("event") | acquisition.DEEPLINK_COLUMNS),
     "push_tokens": Table(profiles.tokens, happened("token") | profiles.TOKEN_COLUMNS, fresh_only=True),
-    "crashes": Table(incidents.crashes, happened("crash") | incidents.CRASH_COLUMNS),
-    "errors": Table(incidents.errors, happened("error") | incidents.ERROR_COLUMNS),
-    "sessions_starts": Table(links.session_starts, SESSION | happened("session_start")),
-    "ad_revenue_events": Table(money.ad_revenue, SESSION | happened("ad_revenue") | money.AD_COLUMNS),
+    "crashes": Table(crashes.crashes, happened("crash") | crashes.CRASH_COLUMNS),
+    "errors": Table(crashes.errors, happened("error") | crashes.ERROR_COLUMNS),
+    "sessions_starts": Table(session_starts, SESSION | happened("session_start")),
+    "ad_revenue_events": Table(revenue.ad_revenue, SESSION | happened("ad_revenue") | revenue.AD_COLUMNS),
     "ecommerce_events": Table(ecommerce.ecommerce, EVENT | ecommerce.COLUMNS),
 }

@@ -16,6 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+
 # Names for the reader: what arithmetic leaves of an array's type is Any to the type checker, so it is from the start.
 Array: TypeAlias = Any
 U64: TypeAlias = Any

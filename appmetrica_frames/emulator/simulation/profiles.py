@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from . import people
-from .chance import below, draw, unit
+from appmetrica_frames.emulator.applications import CUSTOM_ATTRIBUTES
+
+from . import devices
+from .catalogs import PRODUCT_SECTIONS
 from .population import loyalty
-from .request import CUSTOM_ATTRIBUTES
+from .rng import below, draw, unit
 from .rows import Rows, hexadecimal, numbers, pool, where
 from .sessions import first_second, received
-from .shop import SECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .chance import Ints
     from .population import Visits
+    from .rng import Ints
+
 
 FIRST_NAMES = (
     "Anna",
@@ -42,7 +44,7 @@ LEVELS = ("", "бронза", "серебро", "золото 🏆")
 
 def profiles(visits: Visits) -> Rows:
     """Return the visits of owners with a profile, each as a state of that profile."""
-    here = np.flatnonzero(people.signed_up(visits))
+    here = np.flatnonzero(devices.signed_up(visits))
     time = (visits.midnight + first_second(visits))[here]
     root = visits.root[here]
     return Rows(
@@ -52,7 +54,7 @@ def profiles(visits: Visits) -> Rows:
 
 def tokens(visits: Visits) -> Rows:
     """Return the push token that every installation gets whose owner takes pushes."""
-    here = np.flatnonzero(visits.fresh & people.takes_pushes(visits.id))
+    here = np.flatnonzero(visits.fresh & devices.takes_pushes(visits.id))
     time = (visits.midnight + first_second(visits) + 2)[here]
     root = visits.root[here]
     return Rows(
@@ -90,13 +92,13 @@ def _token(rows: Rows) -> pl.Series:
     words = [draw(rows["root"], f"token {place}") for place in range(4)]
     apple = hexadecimal(*words)
     google = hexadecimal(*words[:2]) + ":APA91b" + hexadecimal(*words[2:], *words[:3])
-    return apple.zip_with(pl.Series(people.is_ios(rows.owner)), google)
+    return apple.zip_with(pl.Series(devices.is_ios(rows.owner)), google)
 
 
 PROFILE_COLUMNS: dict[str, Callable[[Rows], pl.Series]] = {
     "appmetrica_gender": _some("gender", ("F", "M"), 0.7),
     "appmetrica_birth_date": _age,
-    "appmetrica_notifications_enabled": lambda rows: pl.Series(people.takes_pushes(rows.owner)),
+    "appmetrica_notifications_enabled": lambda rows: pl.Series(devices.takes_pushes(rows.owner)),
     "appmetrica_name": _some("name", FIRST_NAMES, 0.8),
     "appmetrica_crashes": _count("crashes", 2),
     "appmetrica_errors": _count("errors", 4),
@@ -105,7 +107,7 @@ PROFILE_COLUMNS: dict[str, Callable[[Rows], pl.Series]] = {
     "appmetrica_sessions": lambda rows: numbers(_sessions(rows)),
     "appmetrica_first_session_date": lambda rows: _date(rows.visits.born[rows["visit"]]),
     "appmetrica_last_start_date": lambda rows: _date(rows.visits.day[rows["visit"]]),
-    CUSTOM_ATTRIBUTES[0]: _some("category", tuple(dict.fromkeys(SECTIONS)), 0.9),
+    CUSTOM_ATTRIBUTES[0]: _some("category", tuple(dict.fromkeys(PRODUCT_SECTIONS)), 0.9),
     CUSTOM_ATTRIBUTES[1]: _some("level", LEVELS, 0.9),
 }
 TOKEN_COLUMNS: dict[str, Callable[[Rows], pl.Series]] = {"token": _token}

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import people
-from .chance import child, exponential, geometric, normal, unit
+from . import devices
 from .population import loyalty
-from .rows import nth_of, repeated
+from .rng import child, exponential, geometric, normal, unit
+from .rows import Rows, nth_of, repeated
 
 if TYPE_CHECKING:
-    from .chance import U64, Array, Floats, Ints
     from .population import Visits
+    from .rng import U64, Array, Floats, Ints
+
 
 # How many open the app in each hour of their own day: asleep, commuting, at lunch, on the sofa.
 HOURS = np.array([9, 5, 3, 2, 2, 4, 9, 17, 24, 27, 28, 30, 33, 32, 30, 29, 31, 35, 41, 47, 50, 46, 34, 19], float)
@@ -66,10 +67,16 @@ def sessions(visits: Visits) -> Sessions:
     return Sessions(visits, visit, number, root, visits.midnight[visit] + second, seconds, _late(root))
 
 
+def session_starts(visits: Visits) -> Rows:
+    held = sessions(visits)
+    arrays = {"visit": held.visit, "time": held.start, "received": received(held.start, held.root, held.late)}
+    return Rows(visits, arrays | {"root": held.root, "session_id": held.id})
+
+
 def first_second(visits: Visits) -> Ints:
     """Return the second of the application's day at which the first session begins."""
     local = np.interp(unit(visits.root, "first second"), HOURS_PASSED, np.arange(25) * 3600.0)
-    return np.minimum((local - people.local_shift(visits)) % DAY, DAY - SPARE).astype(np.int64)
+    return np.minimum((local - devices.local_shift(visits)) % DAY, DAY - SPARE).astype(np.int64)
 
 
 def received(time: Ints, root: U64, late: Floats) -> Ints:
@@ -85,7 +92,7 @@ def _late(root: U64) -> Floats:
 def _second_of_day(visits: Visits, visit: Ints, number: Ints, root: U64) -> Ints:
     first = first_second(visits)[visit]
     local = np.interp(unit(root, "second"), HOURS_PASSED, np.arange(25) * 3600.0)
-    free = np.minimum((local - people.local_shift(visits)[visit]) % DAY, DAY - SPARE)
+    free = np.minimum((local - devices.local_shift(visits)[visit]) % DAY, DAY - SPARE)
     # Nobody opens an app before installing it.
     after = first + unit(root, "second after install") * (DAY - SPARE - first)
     later = np.where(visits.fresh[visit], after, free).astype(np.int64)

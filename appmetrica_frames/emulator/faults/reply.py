@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+
 Framing: TypeAlias = Literal["length", "chunked", "close"]
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 from .export import Abandoned, Export
 from .files import PreparedFile, Shelf, whole_file
-from .queue import ANY_AGE, CAPACITY, Queue, Waiting
-from .refusals import Refusal
-from .request import parse
-from .snapshots import Snapshots
+from .queue import ANY_AGE, CAPACITY, KEPT, Queue, Waiting
+from .request import Refusal, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from .applications import Application
     from .clock import Clock
-    from .population import Population
     from .queue import Answer, Job
     from .request import ExportRequest
+    from .simulation.population import Population
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,3 +189,31 @@ def foreign(application: Application, number: int) -> ExportRequest:
         "version": f"somebody-else-{number}",
     }
     return parse("installations.csv", tuple(words.items()), application)
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """The data of one instant, and the parts that were made of them."""
+
+    as_of: float
+    made: set[Hashable] = field(default_factory=set)
+
+
+class Snapshots:
+    """One snapshot for each export that was asked for in parts."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, Snapshot] = {}
+
+    def take(self, request: ExportRequest, started: float) -> tuple[float, set[Hashable]]:
+        """Return the instant whose data a build uses, and the keys of the parts that are outdated by it.
+
+        A part that was made before asks for new data, and with them all other parts.
+        """
+        known = self._known.get(request.family)
+        outdated: set[Hashable] = set()
+        if known is None or request.key in known.made or started - known.as_of > KEPT:
+            outdated = known.made - {request.key} if known else set()
+            known = self._known[request.family] = Snapshot(started)
+        known.made.add(request.key)
+        return known.as_of, outdated

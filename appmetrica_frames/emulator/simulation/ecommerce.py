@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import shop
-from .chance import below, unit
+from . import catalogs
+from .catalogs import CURRENCIES
 from .event_json import QUERIES, SCREENS, country_of, order_id
 from .events import KIND, events, quantity
-from .places import CURRENCIES
+from .rng import below, unit
 from .rows import Rows, blank, numbers, pool, where
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from .chance import Flags, Ints
     from .population import Visits
+    from .rng import Flags, Ints
+
 
 TYPES = {
     "show_screen": "screen_view",
@@ -76,11 +77,11 @@ def _product_text(values: list[str]) -> Callable[[Rows], pl.Series]:
 
 
 def _price(rows: Rows) -> pl.Series:
-    return where(_about_product(rows), numbers(shop.price(rows["product"], country_of(rows))))
+    return where(_about_product(rows), numbers(catalogs.price(rows["product"], country_of(rows))))
 
 
 def _list_price(rows: Rows) -> pl.Series:
-    return where(_about_product(rows), numbers(shop.list_price(rows["product"], country_of(rows))))
+    return where(_about_product(rows), numbers(catalogs.list_price(rows["product"], country_of(rows))))
 
 
 def _currency(rows: Rows) -> pl.Series:
@@ -101,9 +102,9 @@ def _paths(prefix: str, levels: list[Callable[[Rows], pl.Series]]) -> dict[str, 
     return {f"{prefix}_category_path_{place}": column for place, column in enumerate([*levels, *empty], start=1)}
 
 
-_SECTION, _SHELF = _product_text(shop.SECTIONS), _product_text(shop.SHELF_NAMES)
+_SECTION, _SHELF = _product_text(catalogs.PRODUCT_SECTIONS), _product_text(catalogs.PRODUCT_CATEGORIES)
 _PRODUCTS = [DETAILS, CARD, *CART]
-_SCREEN_SECTION = _some("section", (*dict.fromkeys(shop.SECTIONS), "", ""), [SCREEN])
+_SCREEN_SECTION = _some("section", (*dict.fromkeys(catalogs.PRODUCT_SECTIONS), "", ""), [SCREEN])
 
 COLUMNS: dict[str, Callable[[Rows], pl.Series]] = {
     "ecom_type": lambda rows: pool(NAMES, rows["type"]),
@@ -113,8 +114,8 @@ COLUMNS: dict[str, Callable[[Rows], pl.Series]] = {
         "screen payload", ('{"layout":"grid"}', '{"layout":"list","banner":"«Лето»"}', ""), [SCREEN]
     ),
     **_paths("ecom_screen", [_SCREEN_SECTION]),
-    "ecom_product_name": _product_text(shop.NAMES),
-    "ecom_product_sku": _product_text(shop.SKUS),
+    "ecom_product_name": _product_text(catalogs.PRODUCT_NAMES),
+    "ecom_product_sku": _product_text(catalogs.PRODUCT_SKUS),
     "ecom_product_promocodes": _some("promocode", PROMOCODES, _PRODUCTS),
     "ecom_product_payload": _some(
         "payload", ('{"color":"red","size":"M, L"}', '{"seller":"ООО \\"Ромашка\\""}', ""), _PRODUCTS

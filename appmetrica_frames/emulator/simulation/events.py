@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import people, shop
-from .chance import Choice, child, geometric, unit
+from . import catalogs, devices
 from .population import loyalty
+from .rng import Choice, child, geometric, unit
 from .rows import Rows, nth_of, repeated
 from .sessions import received, sessions
 
 if TYPE_CHECKING:
-    from .chance import U64, Flags, Ints
     from .population import Visits
+    from .rng import U64, Flags, Ints
     from .sessions import Sessions
+
 
 # Name, and the stretch of its session in which it happens. The order of the funnel is the order of the stretches.
 STAGES = {
@@ -86,9 +87,9 @@ def _rows(held: Sessions, session: Ints, kind: Ints, nth: Ints, root: U64) -> Ro
 
 def _product(held: Sessions, session: Ints, kind: Ints, nth: Ints, root: U64) -> Ints:
     """Return what each event is about: people look at several products and buy the first of them."""
-    bought = shop.CHOICE.pick(held.root, "product")[session]
+    bought = catalogs.PRODUCT_CHOICE.pick(held.root, "product")[session]
     just_looking = (kind == KIND["product_view"]) & (nth > 0)
-    return np.where(just_looking, shop.CHOICE.pick(root, "product"), bought)
+    return np.where(just_looking, catalogs.PRODUCT_CHOICE.pick(root, "product"), bought)
 
 
 def _counts(held: Sessions) -> Ints:
@@ -102,7 +103,7 @@ def _counts(held: Sessions) -> Ints:
 def _opening(held: Sessions) -> dict[str, Ints]:
     first = held.visits.fresh[held.visit] & (held.number == 0)
     steps = (unit(held.root, "onboarding")[:, None] < ONBOARDING).sum(axis=1)
-    pushed = ~first & people.takes_pushes(held.visits.id)[held.visit] & (unit(held.root, "push") < 0.12)  # noqa: PLR2004
+    pushed = ~first & devices.takes_pushes(held.visits.id)[held.visit] & (unit(held.root, "push") < 0.12)  # noqa: PLR2004
     return {
         "app_open": np.ones(len(held), np.int64),
         "onboarding_step": np.where(first, steps, 0),
@@ -123,7 +124,7 @@ def _browsing(held: Sessions) -> dict[str, Ints]:
 
 def _buying(held: Sessions) -> dict[str, Ints]:
     root, owner = held.root, held.visits.id
-    spending, liking = people.spending(owner)[held.visit], loyalty(owner)[held.visit]
+    spending, liking = devices.spending(owner)[held.visit], loyalty(owner)[held.visit]
     views = np.where(unit(root, "looks") < 0.62, 1 + np.minimum(geometric(root, "views", 0.58), 20), 0)  # noqa: PLR2004
     cart = (views > 0) & (unit(root, "cart") < 0.12 + 0.2 * spending + 0.08 * liking)
     checkout = cart & (unit(root, "checkout") < 0.42 + 0.3 * spending)

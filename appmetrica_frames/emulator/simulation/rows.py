@@ -12,8 +12,8 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .chance import U64, Array, Flags, Ints
     from .population import Visits
+    from .rng import U64, Array, Flags, Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +113,22 @@ def _text(letters: Array) -> pl.Series:
     offsets = pa.py_buffer((np.arange(count + 1, dtype=np.int64) * width).tobytes())
     text = pa.LargeStringArray.from_buffers(count, offsets, pa.py_buffer(letters.tobytes()))
     return pl.Series(pl.from_arrow(text))
+
+
+def local(seconds: Ints, zone: str) -> pl.Series:
+    """Return naive datetimes in a zone."""
+    instants = (numbers(seconds) * 1000).cast(pl.Datetime("ms", "UTC"))
+    return instants.dt.convert_time_zone(zone).dt.replace_time_zone(None)
+
+
+def moments(prefix: str, instant: Callable[[Rows], Ints]) -> dict[str, Callable[[Rows], pl.Series]]:
+    """Return the two columns of an instant."""
+    return {
+        f"{prefix}_datetime": lambda rows: local(instant(rows), rows.visits.application.time_zone_name),
+        f"{prefix}_timestamp": lambda rows: numbers(instant(rows)),
+    }
+
+
+def happened(prefix: str) -> dict[str, Callable[[Rows], pl.Series]]:
+    """Return the four columns of something that happened on a device and was received later."""
+    return moments(prefix, lambda rows: rows["time"]) | moments(f"{prefix}_receive", lambda rows: rows["received"])

@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from . import people, portrait, releases
-from .chance import Choice, below, child, draw, unit
+from . import devices
+from .rng import Choice, below, child, draw, unit
 from .rows import Rows, numbers, pool
 from .sessions import received, sessions
 
 if TYPE_CHECKING:
-    from .chance import Flags, Ints
     from .population import Visits
+    from .rng import Flags, Ints
     from .sessions import Sessions
+
 
 CRASHES = (
     ("java.lang.NullPointerException", "Attempt to invoke virtual method 'int Cart.size()' on a null object reference"),
@@ -47,8 +48,8 @@ ERROR_SHARE = 0.03
 
 def crashes(visits: Visits) -> Rows:
     held = sessions(visits)
-    release = portrait.release(visits)
-    rate = releases.crash_rates()[release] * np.where(people.is_ios(visits.id), 0.6, 1.0)
+    release = devices.release(visits)
+    rate = devices.crash_rates()[release] * np.where(devices.is_ios(visits.id), 0.6, 1.0)
     rows = _rows(held, unit(held.root, "crashes") < rate[held.visit])
     return Rows(visits, rows.arrays | {"what": _crash_kind(rows)})
 
@@ -69,7 +70,7 @@ def _rows(held: Sessions, hit: Flags) -> Rows:
 
 def _crash_kind(rows: Rows) -> Ints:
     """Return which crash it was: the first few are Android's, the others Apple's."""
-    ios = people.is_ios(rows.owner)
+    ios = devices.is_ios(rows.owner)
     kind = CRASH_CHOICE.pick(rows["root"], "which crash")
     apple = ANDROID_CRASHES + below(rows["root"], "which apple crash", len(CRASHES) - ANDROID_CRASHES)
     return np.where(ios, apple, np.minimum(kind, ANDROID_CRASHES - 1))

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from . import people, places, releases
-from .chance import below, child, draw, unit
-from .hardware import MODELS, VERSIONS
+from . import catalogs, devices
+from .catalogs import MODELS, VERSIONS
+from .rng import below, child, draw, unit
 from .rows import blank, hexadecimal, numbers, pool, uuid, where
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .chance import U64, Flags, Ints
     from .population import Visits
+    from .rng import U64, Flags
+
 
 CONNECTIONS = ("wifi", "cell", "unknown")
 HUAWEI = np.array([model.manufacturer in {"Huawei", "HONOR"} for model in MODELS])
@@ -25,28 +26,28 @@ NATIVE = 0
 
 
 def google_aid(visits: Visits) -> pl.Series:
-    shown = ~people.is_ios(visits.id) & ~people.limits_tracking(visits.id) & ~HUAWEI[people.model(visits.id)]
+    shown = ~devices.is_ios(visits.id) & ~devices.limits_tracking(visits.id) & ~HUAWEI[devices.model(visits.id)]
     return where(shown, uuid(draw(visits.id, "gaid"), draw(visits.id, "gaid, rest")))
 
 
 def oaid(visits: Visits) -> pl.Series:
-    shown = ~people.is_ios(visits.id) & HUAWEI[people.model(visits.id)]
+    shown = ~devices.is_ios(visits.id) & HUAWEI[devices.model(visits.id)]
     return where(shown, uuid(draw(visits.id, "oaid"), draw(visits.id, "oaid, rest")))
 
 
 def ios_ifa(visits: Visits) -> pl.Series:
-    shown = people.is_ios(visits.id) & ~people.limits_tracking(visits.id)
+    shown = devices.is_ios(visits.id) & ~devices.limits_tracking(visits.id)
     return where(shown, uuid(draw(visits.id, "ifa"), draw(visits.id, "ifa, rest"), upper=True))
 
 
 def ios_ifv(visits: Visits) -> pl.Series:
     # Apple gives the vendor's id anew when the vendor's last app was removed.
     root = child(visits.id, visits.generation)
-    return where(people.is_ios(visits.id), uuid(draw(root, "ifv"), draw(root, "ifv, rest"), upper=True))
+    return where(devices.is_ios(visits.id), uuid(draw(root, "ifv"), draw(root, "ifv, rest"), upper=True))
 
 
 def android_id(visits: Visits) -> pl.Series:
-    return where(~people.is_ios(visits.id), hexadecimal(draw(visits.id, "android id")))
+    return where(~devices.is_ios(visits.id), hexadecimal(draw(visits.id, "android id")))
 
 
 def installation_id(visits: Visits) -> pl.Series:
@@ -55,8 +56,8 @@ def installation_id(visits: Visits) -> pl.Series:
 
 
 def profile_id(visits: Visits) -> pl.Series:
-    digits = numbers(people.profile_number(visits.id)).cast(pl.String).str.zfill(12)
-    return where(people.signed_up(visits), "user-" + digits)
+    digits = numbers(devices.profile_number(visits.id)).cast(pl.String).str.zfill(12)
+    return where(devices.signed_up(visits), "user-" + digits)
 
 
 def ipv6(roots: U64, cellular: Flags) -> pl.Series:
@@ -71,28 +72,24 @@ def ipv6(roots: U64, cellular: Flags) -> pl.Series:
 
 
 def device_ipv6(visits: Visits) -> pl.Series:
-    connection = people.connection(visits)
+    connection = devices.connection(visits)
     # At home the address stays; on the road it changes from day to day.
     return ipv6(np.where(connection == 0, visits.id, visits.root), connection == 1)
 
 
 def network_code(visits: Visits, place: int) -> pl.Series:
-    codes = np.array([operator[place] for operator in places.OPERATORS])
-    return numbers(np.where(people.is_ios(visits.id), 0, codes[people.operator(visits.id)]))
+    codes = np.array([operator[place] for operator in catalogs.OPERATORS])
+    return numbers(np.where(devices.is_ios(visits.id), 0, codes[devices.operator(visits.id)]))
 
 
 def operator_name(visits: Visits) -> pl.Series:
-    names = pool([name for name, _, _ in places.OPERATORS], people.operator(visits.id))
-    return where(people.has_sim(visits.id), names)
+    names = pool([name for name, _, _ in catalogs.OPERATORS], devices.operator(visits.id))
+    return where(devices.has_sim(visits.id), names)
 
 
 def app_package_name(visits: Visits) -> pl.Series:
     names = (visits.application.android_package, visits.application.ios_bundle)
-    return pool(names, people.is_ios(visits.id).astype(int))
-
-
-def release(visits: Visits) -> Ints:
-    return releases.release(visits.id, visits.born, visits.day)
+    return pool(names, devices.is_ios(visits.id).astype(int))
 
 
 PORTRAIT: dict[str, Callable[[Visits], pl.Series]] = {
@@ -106,23 +103,23 @@ PORTRAIT: dict[str, Callable[[Visits], pl.Series]] = {
     "ios_ifa": ios_ifa,
     "ios_ifv": ios_ifv,
     "windows_aid": lambda visits: blank(len(visits)),
-    "city": lambda visits: pool(places.CITY_NAMES, people.city(visits.id)),
-    "country_iso_code": lambda visits: pool(places.COUNTRY_CODES, people.country(visits.id)),
-    "device_locale": lambda visits: pool(places.LOCALES, people.locale(visits.id)),
-    "connection_type": lambda visits: pool(CONNECTIONS, people.connection(visits)),
+    "city": lambda visits: pool(catalogs.CITY_NAMES, devices.city(visits.id)),
+    "country_iso_code": lambda visits: pool(catalogs.COUNTRY_CODES, devices.country(visits.id)),
+    "device_locale": lambda visits: pool(catalogs.LOCALES, devices.locale(visits.id)),
+    "connection_type": lambda visits: pool(CONNECTIONS, devices.connection(visits)),
     "device_ipv6": device_ipv6,
     "operator_name": operator_name,
     "mcc": lambda visits: network_code(visits, 1),
     "mnc": lambda visits: network_code(visits, 2),
-    "device_manufacturer": lambda visits: pool([model.manufacturer for model in MODELS], people.model(visits.id)),
-    "device_model": lambda visits: pool([model.name for model in MODELS], people.model(visits.id)),
-    "original_device_model": lambda visits: pool([model.factory for model in MODELS], people.model(visits.id)),
-    "device_type": lambda visits: pool([model.type for model in MODELS], people.model(visits.id)),
-    "os_name": lambda visits: pool(("android", "ios"), people.is_ios(visits.id).astype(int)),
-    "os_version": lambda visits: pool(VERSIONS, people.os_version(visits.id)),
-    "app_version_name": lambda visits: pool(releases.names(), release(visits)),
-    "app_build_number": lambda visits: numbers(releases.builds()[release(visits)]),
+    "device_manufacturer": lambda visits: pool([model.manufacturer for model in MODELS], devices.model(visits.id)),
+    "device_model": lambda visits: pool([model.name for model in MODELS], devices.model(visits.id)),
+    "original_device_model": lambda visits: pool([model.factory for model in MODELS], devices.model(visits.id)),
+    "device_type": lambda visits: pool([model.type for model in MODELS], devices.model(visits.id)),
+    "os_name": lambda visits: pool(("android", "ios"), devices.is_ios(visits.id).astype(int)),
+    "os_version": lambda visits: pool(VERSIONS, devices.os_version(visits.id)),
+    "app_version_name": lambda visits: pool(devices.names(), devices.release(visits)),
+    "app_build_number": lambda visits: numbers(devices.builds()[devices.release(visits)]),
     "app_package_name": app_package_name,
     "app_framework": lambda visits: numbers(np.full(len(visits), NATIVE)),
-    "appmetrica_sdk_version": lambda visits: pool(SDK_VERSIONS, np.minimum(release(visits) // 30, 3)),
+    "appmetrica_sdk_version": lambda visits: pool(SDK_VERSIONS, np.minimum(devices.release(visits) // 30, 3)),
 }

@@ -10,8 +10,9 @@ from urllib.parse import parse_qsl
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .faults import Fault, Spoiled
+    from .kinds import Fault, Spoiled
     from .reply import Headers
+
 
 EXPORT = "/logs/v1/export/"
 ACTIVE_QUERIES = "/logs/v1/export/get_active_queries"

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from . import people, shop
-from .chance import below, normal, unit
+from . import catalogs, devices
+from .catalogs import COUNTRIES, CURRENCIES
 from .event_json import country_of, order_id
 from .events import KIND, events, quantity
-from .places import COUNTRIES, CURRENCIES
+from .rng import below, normal, unit
 from .rows import Rows, numbers, pool, where
 
 if TYPE_CHECKING:
-    from .chance import Floats, Ints
     from .population import Visits
+    from .rng import Floats, Ints
+
 
 REFUND_SHARE, SUBSCRIPTION_SHARE = 0.025, 0.08
 KINDS = ("one_time_purchase", "refund", "subscription_started", "subscription_renewed", "trial_subscription_started")
@@ -49,7 +50,7 @@ def ad_revenue(visits: Visits) -> Rows:
 def _price(rows: Rows) -> Floats:
     country = country_of(rows)
     rate = np.array([known.rate for known in COUNTRIES])[country]
-    once = shop.price(rows["product"], country)
+    once = catalogs.price(rows["product"], country)
     monthly = np.round(SUBSCRIPTION_DOLLARS * rate, 2)
     paid = np.where(rows["revenue"] >= SUBSCRIPTION, monthly, once)
     return np.where(rows["revenue"] == 1, -paid, paid)
@@ -60,7 +61,7 @@ def _pieces(rows: Rows) -> Ints:
 
 
 def _product_id(rows: Rows) -> pl.Series:
-    once = pool(shop.SKUS, rows["product"])
+    once = pool(catalogs.PRODUCT_SKUS, rows["product"])
     monthly = pl.repeat("plus_monthly", len(rows), eager=True)
     return monthly.zip_with(pl.Series(rows["revenue"] >= SUBSCRIPTION), once)
 
@@ -84,7 +85,7 @@ def _payload(rows: Rows) -> pl.Series:
 
 
 def _ad_money(rows: Rows) -> Floats:
-    wealth = np.where(people.is_ios(rows.owner), 1.6, 1.0)
+    wealth = np.where(devices.is_ios(rows.owner), 1.6, 1.0)
     return np.round(CPM[_format(rows)] / 1000 * wealth * np.exp(0.7 * normal(rows["root"], "bid") - 0.25), 6)
 
 

@@ -15,37 +15,13 @@ from email.utils import format_datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .plan import Plan, Request
-from .refusals import Refusal
+from appmetrica_frames.emulator.request import Refusal
+
 from .reply import Ending, Framing, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = [
-    "Alter",
-    "Answer",
-    "Append",
-    "Cut",
-    "Delay",
-    "Fault",
-    "Flip",
-    "Frame",
-    "Plan",
-    "Refuse",
-    "Replace",
-    "Request",
-    "Reset",
-    "Spoiled",
-    "Stall",
-    "Trickle",
-    "html_page",
-    "invalid_utf8",
-    "json_error",
-    "redirect",
-    "short_row",
-    "wrong_header",
-]
 
 RECORD = re.compile(rb'(?:"[^"]*"|[^"\n])+\n?|\n')
 LETTER = re.compile(rb"[A-Za-z](?=[^A-Za-z]*\Z)")

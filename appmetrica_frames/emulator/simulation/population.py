@@ -7,19 +7,23 @@ the days since its install, varies from person to person and follows the week. S
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .chance import child, exponential, mix, salt, unit
-from .releases import FIRST_DAY
+from .rng import child, exponential, mix, salt, unit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .applications import Application
-    from .chance import U64, Array, Flags, Floats, Ints
+    from appmetrica_frames.emulator.applications import Application
 
+    from .rng import U64, Array, Flags, Floats, Ints
+
+
+EPOCH = date(1970, 1, 1)
+FIRST_DAY = (date(2022, 1, 1) - EPOCH).days
 LIFETIME = 180
 GROWING = 365
 # Event rows that one install brings in its lifetime, all events and reinstalls counted (measured, see the tests).

@@ -13,17 +13,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from . import people, shop
-from .chance import below, draw
+from . import catalogs, devices
+from .catalogs import COUNTRIES
 from .events import KIND, NAMES, of_kind, quantity
-from .places import COUNTRIES
+from .rng import below, draw
 from .rows import blank, hexadecimal, numbers, pool, where
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .chance import Ints
+    from .rng import Ints
     from .rows import Rows
+
 
 ABOUT_PRODUCTS = of_kind(
     "product_view", "add_to_wishlist", "add_to_cart", "remove_from_cart", "checkout", "purchase", "Отзыв отправлен"
@@ -71,21 +72,21 @@ def order_id(rows: Rows) -> pl.Series:
 
 
 def country_of(rows: Rows) -> Ints:
-    return people.country(rows.visits.id)[rows["visit"]]
+    return devices.country(rows.visits.id)[rows["visit"]]
 
 
 def _heads(rows: Rows) -> pl.Series:
-    about = country_of(rows) * len(shop.PRODUCTS) + rows["product"]
-    plain = len(COUNTRIES) * len(shop.PRODUCTS)
+    about = country_of(rows) * len(catalogs.PRODUCTS) + rows["product"]
+    plain = len(COUNTRIES) * len(catalogs.PRODUCTS)
     return pl.Series(_head_pool()).gather(np.where(ABOUT_PRODUCTS[rows["kind"]], about, plain))
 
 
 @cache
 def _head_pool() -> list[str]:
     """Return what begins each text about a product in a country, and last what begins all others."""
-    index = np.arange(len(shop.PRODUCTS))
+    index = np.arange(len(catalogs.PRODUCTS))
     lists = [
-        zip(index.tolist(), shop.price(index, np.full_like(index, country)).tolist(), strict=True)
+        zip(index.tolist(), catalogs.price(index, np.full_like(index, country)).tolist(), strict=True)
         for country in range(len(COUNTRIES))
     ]
     return [
@@ -99,7 +100,11 @@ def _head_pool() -> list[str]:
 
 
 def _head(product: int, price: float, currency: str) -> str:
-    facts = {"sku": shop.SKUS[product], "name": shop.NAMES[product], "section": shop.SECTIONS[product]}
+    facts = {
+        "sku": catalogs.PRODUCT_SKUS[product],
+        "name": catalogs.PRODUCT_NAMES[product],
+        "section": catalogs.PRODUCT_SECTIONS[product],
+    }
     return _text(facts | {"price": price, "currency": currency})[:-1] + ","
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .plan import Plans, Request
 
+
 HEAD_END = b"\r\n\r\n"
 BLOCK = 64 << 10
 STEP = 0.05
