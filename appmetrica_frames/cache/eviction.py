@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 from contextlib import suppress
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.util.durations import DAY
 from appmetrica_frames.util.files import TEMPORARY
+from appmetrica_frames.util.temporary import find_abandoned_directories
 
 from .leases import RECORD, is_in_use, is_leased, used_at
 from .store import (
@@ -132,7 +134,8 @@ def find_leftovers(store: LocalStore, now: float) -> list[Path]:
         if not store.locks.is_held(key_of(folder))
         for path in _leftovers_in(folder, now)
     ]
-    return found + _older_layout(store)
+    abandoned = [path for folder in find_abandoned_directories(now) for path in _files_below(folder)]
+    return found + _older_layout(store) + abandoned
 
 
 def remove_leftovers(store: LocalStore, paths: Iterable[Path], now: float) -> None:
@@ -144,12 +147,12 @@ def remove_leftovers(store: LocalStore, paths: Iterable[Path], now: float) -> No
                 for path in planned.intersection(_leftovers_in(folder, now)):
                     _remove(path)
                 _remove_empty(folder)
-    older = planned.intersection(_older_layout(store))
-    for path in older:
+    for path in planned.intersection(_older_layout(store)):
         _remove(path)
-    for folder in sorted({parent for path in older for parent in (path.parent, *path.parent.parents)}, reverse=True):
-        if folder.is_relative_to(store.directory / OLDER_LAYOUT):
-            _remove_one(folder)
+    _remove_empty_tree(store.directory / OLDER_LAYOUT)
+    for folder in find_abandoned_directories(now):
+        if planned.issuperset(_files_below(folder)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _leftovers_in(folder: Path, now: float) -> Iterator[Path]:
@@ -177,12 +180,12 @@ def _is_leftover(path: Path, current: str | None, now: float) -> bool:
 
 def _older_layout(store: LocalStore) -> list[Path]:
     root = store.directory / OLDER_LAYOUT
+    return [path for path in _files_below(root) if OLDER_FILE.fullmatch(path.relative_to(root).as_posix())]
+
+
+def _files_below(folder: Path) -> list[Path]:
     with suppress(OSError):
-        return sorted(
-            path
-            for path in root.rglob("*")
-            if OLDER_FILE.fullmatch(path.relative_to(root).as_posix()) and path.is_file() and not path.is_symlink()
-        )
+        return sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     return []
 
 
@@ -203,6 +206,14 @@ def _remove_empty(folder: Path) -> None:
     """Remove the folder of an export, and that of its request, where nothing is left in them."""
     _remove_one(folder)
     _remove_one(folder.parent)
+
+
+def _remove_empty_tree(folder: Path) -> None:
+    """Remove a folder and those below it, as far as they are empty."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        if path.is_dir() and not path.is_symlink():
+            _remove_one(path)
+    _remove_one(folder)
 
 
 def _remove_one(folder: Path) -> None:

@@ -105,6 +105,8 @@ class SizeIndex:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         is_new = not self._path.exists()
+        if not is_new and not self._path.is_file():
+            raise OSError(f"{self._path} is not a file")
         if is_new:
             self._source.make_folder(self._path.parent)
             with suppress(FileExistsError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -58,10 +59,13 @@ class Locks:
     def is_held(self, key: str) -> bool:
         """Tell whether a lock is held, without writing anything."""
         try:
-            with (self._folder / f"{key}.lock").open("rb") as file:
-                return _is_locked(file.fileno())
+            handle = os.open(self._folder / f"{key}.lock", os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
         except OSError:
             return False
+        try:
+            return _is_locked(handle)
+        finally:
+            os.close(handle)
 
     def _open(self, key: str) -> BaseFileLock:
         from filelock import FileLock

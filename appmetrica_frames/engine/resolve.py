@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
-import shutil
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import mkdtemp
 from typing import TYPE_CHECKING, TypeVar
 
 from appmetrica_frames.cache.eviction import evict
@@ -30,11 +26,13 @@ from appmetrica_frames.progress import report_progress
 from appmetrica_frames.util.caller import warn_caller
 from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import format_duration
+from appmetrica_frames.util.temporary import make_temporary_directory
 
 from .plan import look_up, plan_windows
 from .schedule import run_schedule
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from collections.abc import Callable, Iterator
 
     from appmetrica_frames.cache.entry import CachedExport
@@ -51,7 +49,6 @@ log = logging.getLogger("appmetrica_frames")
 Result = TypeVar("Result")
 
 ATTEMPTS = 3  # to open a file that other processes keep removing
-TEMPORARY_PREFIX = "appmetrica_frames-"
 
 
 class _LockTimeoutError(PreparationTimeoutError):
@@ -234,7 +231,7 @@ class ExportResolver:
         return export
 
     def _fetch_without_cache(self, fetcher: ExportFetcher) -> ResolvedExport:
-        directory = _make_temporary_directory(self._scope)
+        directory = make_temporary_directory(self._scope)
         return self._resolved(fetcher.fetch(LocalStore(directory)))
 
     def _fetcher(self) -> ExportFetcher:
@@ -245,18 +242,6 @@ class ExportResolver:
 
     def _resolved(self, export: CachedExport) -> ResolvedExport:
         return ResolvedExport(export, self._window.request.fields)
-
-
-def _make_temporary_directory(scope: ExitStack) -> Path:
-    """Make a directory that is removed when the scope is left, but not when a forked child leaves it."""
-    directory, owner = mkdtemp(prefix=TEMPORARY_PREFIX), os.getpid()
-
-    def remove() -> None:
-        if os.getpid() == owner:
-            shutil.rmtree(directory, ignore_errors=True)
-
-    scope.callback(remove)
-    return Path(directory)
 
 
 def _report_text_columns(export: ResolvedExport, *, strict: bool) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -26,7 +30,6 @@ from appmetrica_frames.request.export import build_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from appmetrica_frames.cache.entry import CachedExport
     from appmetrica_frames.request.export import ExportRequest
@@ -426,3 +429,135 @@ def test_the_index_forgets_what_somebody_else_has_deleted(store: LocalStore) -> 
     eviction.evict(store, max_bytes=400, now=time.time(), keep=exports[-1].path.parent)
     assert [export.path.exists() for export in exports] == [False, True, True, True, True]
     assert store.index.total() == 400
+
+
+def make_temporary(name: str, ago: float) -> Path:
+    folder = Path(tempfile.gettempdir()) / name
+    folder.mkdir()
+    (folder / "export.parquet").write_bytes(b"x" * 10)
+    set_used(folder, ago)
+    return folder
+
+
+def test_prune_sweeps_the_temporary_folders_of_processes_that_are_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    gone, ours = 2**22 + 1, os.getpid()
+    old = make_temporary(f"appmetrica_frames-{gone}-abc", 2 * DAY)
+    others = [
+        make_temporary(f"appmetrica_frames-{gone}-def", HOUR),
+        make_temporary(f"appmetrica_frames-{ours}-abc", 2 * DAY),
+        make_temporary("appmetrica_frames-demo-abc", 2 * DAY),
+        make_temporary("somebody_elses-abc", 2 * DAY),
+    ]
+    done = planned_and_done()
+    assert (done.leftovers, done.size) == ((old / "export.parquet",), 10)
+    assert not old.exists()
+    assert all(folder.is_dir() for folder in others)
+
+
+def test_a_forked_childs_exit_leaves_the_temporary_file_of_its_parent(words: dict[str, Any]) -> None:
+    in_the_way = af.Cache().directory
+    in_the_way.parent.mkdir(parents=True, exist_ok=True)
+    code = f"""
+import os, sys, warnings
+import appmetrica_frames as af
+from appmetrica_frames.cache.store import LocalStore
+def full(*_, **__): raise OSError(28, "No space left on device")
+LocalStore.lock = full
+warnings.simplefilter("ignore")
+client = af.Client({words["client"].token.reveal()!r}, base_url={words["client"].base_url!r}, poll=(0.002, 0.01))
+fields = {FIELDS}
+(path,) = af.download_appmetrica("push_tokens", application_id=1111, fields=fields, client=client)
+if os.fork() == 0:
+    sys.exit(0)
+os.wait()
+print(path.exists())
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "True\n"
+
+
+EVICTING = """
+import sys, time
+from pathlib import Path
+from appmetrica_frames.cache.eviction import evict
+from appmetrica_frames.cache.store import LocalStore
+
+store = LocalStore(Path(sys.argv[1]))
+print("ready", flush=True)
+while True:
+    evict(store, max_bytes=0, now=time.time(), keep=Path("none"))
+"""
+
+
+def test_no_path_that_was_handed_out_is_evicted_by_another_process(words: dict[str, Any]) -> None:
+    rounds = 40
+    client = words["client"]
+    af.read_appmetrica("push_tokens", **words)
+    with subprocess.Popen([sys.executable, "-c", EVICTING, str(af.Cache().directory)], stdout=subprocess.PIPE) as other:
+        try:
+            assert other.stdout is not None
+            other.stdout.readline()
+            paths = [
+                path
+                for number in range(rounds)
+                for path in af.download_appmetrica("push_tokens", **{**words, "client": client, "limit": number + 1})
+            ]
+        finally:
+            other.kill()
+    assert len(paths) == rounds
+    assert [path for path in paths if not path.exists()] == []
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_lease_that_is_taken_while_a_file_is_removed_keeps_it_or_finds_no_record(
+    store: LocalStore, moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two orders in which the one removes and the other hands out: never a path whose file is about to go."""
+    export = put(store, 1)
+    remove, handed_out = eviction._remove, []
+
+    def lease(path: Path) -> None:
+        if moment == "after":
+            remove(path)
+        if path.name == RECORD:
+            store.touch(export, lease=True)
+            handed_out.append(store.check(export))
+        if moment == "before":
+            remove(path)
+
+    monkeypatch.setattr(eviction, "_remove", lease)
+    assert eviction.remove_export(store, export, now=time.time(), only_idle=True)
+    assert handed_out == [moment == "before"]
+    assert export.path.exists() or not handed_out[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs on this system")
+@pytest.mark.parametrize("kind", ["fifo", "directory"])
+@pytest.mark.parametrize("name", ["entry.json", "pending.json", "parquet", "lease", "lock", "index.sqlite"])
+def test_what_is_no_file_in_place_of_a_file_of_the_cache_stops_nothing(
+    name: str, kind: str, words: dict[str, Any]
+) -> None:
+    (path,) = af.download_appmetrica("push_tokens", **words)
+    other = af.read_appmetrica("push_tokens", **{**words, "limit": 1})
+    places = {
+        "parquet": path,
+        "lease": path.with_suffix(".lease"),
+        "lock": next((af.Cache().directory / "v2" / "locks").glob(f"*{path.parent.name}.lock")),
+        "index.sqlite": af.Cache().directory / "v2" / "index.sqlite",
+    }
+    place = places.get(name, path.with_name(name))
+    place.unlink(missing_ok=True)
+    os.mkfifo(place) if kind == "fifo" else place.mkdir()
+    small = af.Client(words["client"].token.reveal(), base_url=words["client"].base_url, max_bytes=1, progress=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", af.CacheWarning)
+        for changes in ({}, {"refresh": True}, {"refresh": True, "client": small}):
+            assert af.read_appmetrica("push_tokens", **{**words, **changes}).height == 3
+        assert af.read_appmetrica("push_tokens", **{**words, "limit": 1}).equals(other)
+        assert len(af.Cache().ls()) >= 1
+        af.Cache().verify()
+        af.Cache().prune(max_bytes=0)
+        af.Cache().clear()
