@@ -32,8 +32,8 @@ from .plan import look_up, plan_windows
 from .schedule import run_schedule
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from appmetrica_frames.cache.entry import CachedExport
     from appmetrica_frames.cache.policy import CachePolicy, FileTimes, Freshness
