@@ -38,7 +38,7 @@ def measured(case: str, rows: int, *, wall: float = 1.0, cpu: float = 1.0, peak:
 def judged(*measurements: dict[str, Any]) -> dict[str, dict[str, Any]]:
     from benchmarks import targets
 
-    return {one["figure"]: one for one in targets.judged([*measurements], cores=2)["targets"]}
+    return {one["figure"]: one for one in targets.judge_targets([*measurements], cores=2)["targets"]}
 
 
 def only_value(found: dict[str, dict[str, Any]], words: str) -> dict[str, Any]:
@@ -110,13 +110,13 @@ def test_what_is_prepared_is_not_prepared_again(exports: ModuleType, tmp_path: P
 def test_policies_are_simulated_to_the_second() -> None:
     from benchmarks import waiting
 
-    assert waiting.fixed(10.0)(25.0) == waiting.Waited(25.0, 5.0, 4)
-    assert waiting.doubling(61.0) == waiting.Waited(61.0, 79.0, 4)
-    assert waiting.doubling(2541.0) == waiting.Waited(2541.0, 19.0, 9)
+    assert waiting.fixed(10.0)(25.0) == waiting.WaitOutcome(25.0, 5.0, 4)
+    assert waiting.doubling(61.0) == waiting.WaitOutcome(61.0, 79.0, 4)
+    assert waiting.doubling(2541.0) == waiting.WaitOutcome(2541.0, 19.0, 9)
 
 
 def test_our_own_policy_notices_within_a_tenth() -> None:
     from benchmarks import waiting
 
-    for wait in waiting.waits()["appmetrica_frames"]:
+    for wait in waiting.simulate_policies()["appmetrica_frames"]:
         assert 0 <= wait.overshoot <= max(2.0, wait.preparation / 10)
