@@ -174,14 +174,14 @@ def prepare(directory: Path, wanted: list[Key]) -> list[PreparedExport]:
     known = [PreparedExport(**one) for one in json.loads(record.read_text())] if record.exists() else []
     exports = {export.key: export for export in known}
     missing = [key for key in wanted if key not in exports]
-    for source in sorted({_simulated(key) for key in missing}):
-        of_these = [key for key in missing if _simulated(key) == source]
+    for source in sorted({_simulated_rows(key) for key in missing}):
+        of_these = [key for key in missing if _simulated_rows(key) == source]
         exports |= {export.key: export for export in _write(directory, Rows(*source), of_these)}
         record.write_text(json.dumps([asdict(export) for export in exports.values()]))
     return [exports[key] for key in wanted]
 
 
-def _simulated(key: Key) -> tuple[str, int]:
+def _simulated_rows(key: Key) -> tuple[str, int]:
     """Return the resource of an export and how many of its rows are simulated; the others are repetitions."""
     resource, _, rows = key
     return resource, min(rows, SIMULATED[resource])

@@ -57,7 +57,7 @@ class Job:
         return f"{self.base_url}/logs/v1/export/{self.resource}.{self.wire_format}"
 
     @property
-    def cached(self) -> Path:
+    def parquet(self) -> Path:
         """The Parquet file of a cache that holds one."""
         (path,) = self.folder.rglob("*.parquet")
         return path

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RESOURCE, FIELDS = "push_tokens", ["appmetrica_device_id", "token"]
 BODY = b"appmetrica_device_id,token\n1,one\n2,two\n3,three\n"
 YEAR = 365 * 86_400.0
-ROOM = 1 << 40  # bytes: room is made for each refresh, but nothing has to go
+MAX_BYTES = 1 << 40  # checked at each refresh, and never exceeded
 CHUNK = 100  # exports that a process caches at a time
 CALLS = 30  # of each kind over each cache, in each process
 WARM, REFRESH = "warm read", "refresh with max_bytes"
@@ -107,7 +107,7 @@ def read(server: Server, cache: Path, number: int, *, refresh: bool = False) -> 
         server.token,
         base_url=server.base_url,
         cache_dir=cache,
-        max_bytes=ROOM if refresh else None,
+        max_bytes=MAX_BYTES if refresh else None,
         poll=(0.001, 0.001),
         progress=False,
     )

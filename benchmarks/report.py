@@ -18,8 +18,8 @@ def build_page(results: dict[str, Any]) -> str:
     parts = [
         ["# Results"],
         _conditions(results),
-        ["## Targets", *_judged(results["judged"])],
-        *(_measured(results, *of_size) for of_size in _sizes(results["measurements"])),
+        ["## Targets", *_target_lines(results["judged"])],
+        *(_size_lines(results, *of_size) for of_size in _sizes(results["measurements"])),
         ["## Imported before the clock", *_imports(results["measurements"])],
         ["## Start-up", *_start_up(results)],
         ["## Waiting", *_waiting(results["waiting"])],
@@ -58,7 +58,7 @@ def _conditions(results: dict[str, Any]) -> list[str]:
     return [conditions, "", method]
 
 
-def _judged(judged: dict[str, Any]) -> Iterator[str]:
+def _target_lines(judged: dict[str, Any]) -> Iterator[str]:
     yield f"Ratios of medians at {millions(judged['rows'])} wide events; the bounds are for a million."
     yield ""
     yield from build_table(
@@ -79,7 +79,7 @@ def _sizes(measurements: list[dict[str, Any]]) -> Iterator[tuple[str, int, list[
         yield resource, rows, list(of_size)
 
 
-def _measured(results: dict[str, Any], resource: str, rows: int, measured: list[dict[str, Any]]) -> list[str]:
+def _size_lines(results: dict[str, Any], resource: str, rows: int, measured: list[dict[str, Any]]) -> list[str]:
     heads = ("case", "wall, s", "CPU, s", "peak, MiB", "server's CPU, s")
     exports = [one for one in results["exports"] if (one["resource"], one["rows"]) == (resource, rows)]
     sizes = "; ".join(

@@ -56,7 +56,7 @@ def pypi_pandas(job: Job) -> Iterator[Summary | None]:
 
 
 def bare_polars(job: Job) -> Iterator[Summary | None]:
-    path = job.cached
+    path = job.parquet
     yield None
     import polars as pl
 
@@ -66,7 +66,7 @@ def bare_polars(job: Job) -> Iterator[Summary | None]:
 
 
 def bare_pandas(job: Job) -> Iterator[Summary | None]:
-    path = job.cached
+    path = job.parquet
     yield None
     import pandas as pd
 

@@ -59,7 +59,7 @@ class Target:
     value: Value
     least: float = 0.0  # a value below it comes from a busy machine
 
-    def reached(self, value: float) -> bool | None:
+    def is_reached(self, value: float) -> bool | None:
         if value < self.least:
             return None
         return value >= self.limit if self.bound == AT_LEAST else value <= self.limit
@@ -179,5 +179,5 @@ def _judge(target: Target, value: float | None, *, at: int) -> dict[str, Any]:
         "figure": target.figure,
         "to_reach": f"{target.bound} {target.limit:g} {target.unit}",
         "value": value,
-        "reached": None if value is None or at != MILLION else target.reached(value),
+        "reached": None if value is None or at != MILLION else target.is_reached(value),
     }

@@ -40,7 +40,7 @@ class WaitOutcome:
     requests: int
 
 
-def fixed(seconds: float) -> Callable[[float], WaitOutcome]:
+def every(seconds: float) -> Callable[[float], WaitOutcome]:
     return lambda preparation: poll_with(repeat(seconds), preparation)
 
 
@@ -90,9 +90,9 @@ def _reply(step: Step, now: float, *, is_ready: bool) -> Reply:
 
 
 POLICIES: dict[str, Callable[[float], WaitOutcome]] = {
-    "every 10 s": fixed(10.0),
+    "every 10 s": every(10.0),
     "20, 40, 80 … 1280 s": doubling,
-    "every 120 s": fixed(120.0),
+    "every 120 s": every(120.0),
     "appmetrica_frames": ours,
 }
 

@@ -40,7 +40,7 @@ def test_the_quick_benchmarks_measure_every_case_once(tmp_path: Path) -> None:
         assert all(one[figure]["min"] <= one[figure]["median"] <= one[figure]["max"] for figure in FIGURES)
         assert one["wall_seconds"]["median"] > 0
     assert len({one["case"] for one in results["measurements"]}) == 18
-    imports = {one["case"]: (one["imported_before"], one["imported_late"]) for one in measured(results)}
+    imports = {one["case"]: (one["imported_before"], one["imported_late"]) for one in successful(results)}
     assert {case for case, (_, late) in imports.items() if late} == {"first-polars", "first-httpx-polars"}
     assert "httpx" in imports["cold-polars"][0]
     assert "httpx" not in imports["warm-polars"][0]
@@ -55,7 +55,7 @@ def test_the_quick_benchmarks_measure_every_case_once(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.glob("*.png")} == pictures
 
 
-def measured(results: dict[str, Any]) -> list[dict[str, Any]]:
+def successful(results: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in results["measurements"] if one["status"] == "ok"]
 
 
