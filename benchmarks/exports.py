@@ -1,7 +1,7 @@
-"""Exports to download, prepared once: the rows of the emulator as gzip files of one member each.
+"""The exports to download, prepared once: rows of the emulator, each export a gzip file of one member.
 
-A million rows are simulated; more are that million again and again. What is repeated lies farther apart than gzip or a
-row group reaches, so that a repeated row compresses no better than a new one.
+A million rows are simulated; a larger export repeats them. The repetitions are farther apart than the window of gzip
+and than a row group, so that a repeated row compresses no better than a new one.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 DAYS = 10
 FIRST_DAY, LAST_DAY = "2026-01-01", f"2026-01-{DAYS:02}"
-BUILT_AT = 1_768_867_200.0  # 2026-01-20, when all of it has arrived
-SPARE = 1.3  # an average day has rows_per_day rows; enough of them to cut off exactly as many as asked
+BUILT_AT = 1_768_867_200.0  # 2026-01-20, when all events have arrived
+SPARE = 1.3  # rows_per_day is an average: simulate some more, and cut
 SIMULATED = {"events": 1_000_000, "installations": 100_000}
 LARGEST = {"events": inf, "installations": 1_000_000}
 EVENTS_PER_INSTALL = 141
@@ -33,16 +33,16 @@ APPLICATION_ID = 1111
 ID = "appmetrica_device_id"
 IDS = 2**64
 
-GZIP_HEAD = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
+GZIP_HEADER = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"
 LAST_BLOCK = b"\x03\0"  # empty, and marked as the last
-RAW = -15  # wbits: deflate without gzip's head and tail
+RAW = -15  # wbits: deflate without gzip's header and trailer
 ZEROS = bytes(1 << 24)
 
 Key: TypeAlias = "tuple[str, str, int]"
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedExport:
     """One prepared export.
 
     Attributes
@@ -75,7 +75,7 @@ def file_name(resource: str, wire_format: str, rows: int) -> str:
 
 @dataclass(frozen=True)
 class Deflated:
-    """A piece of a gzip member: it refers to nothing before it and ends at a whole byte."""
+    """A piece of a gzip member that refers to nothing before it and ends at a whole byte."""
 
     packed: bytes
     length: int
@@ -85,22 +85,23 @@ class Deflated:
 Pieces: TypeAlias = tuple[Deflated, Deflated, Deflated, Deflated]
 
 
-class Bill:
-    """What a member of such pieces must say in its tail."""
+class MemberTotals:
+    """Length and CRC of a gzip member that is put together from pieces; its trailer has both."""
 
     def __init__(self) -> None:
         self.length = self.crc = 0
 
     def add(self, piece: Deflated) -> bytes:
-        self.crc = piece.crc ^ _past(piece.length, self.crc) ^ _past(piece.length, 0)  # the CRC of both in a row
+        self.crc = piece.crc ^ _shift(self.crc, piece.length) ^ _shift(0, piece.length)  # the CRC of both in a row
         self.length += piece.length
         return piece.packed
 
-    def tail(self) -> bytes:
+    def trailer(self) -> bytes:
         return LAST_BLOCK + struct.pack("<II", self.crc, self.length % 2**32)
 
 
-def _past(zeros: int, crc: int) -> int:
+def _shift(crc: int, zeros: int) -> int:
+    """Return a CRC after that many zero bytes."""
     from isal import isal_zlib
 
     while zeros > 0:
@@ -109,7 +110,7 @@ def _past(zeros: int, crc: int) -> int:
     return crc
 
 
-def deflated(pieces: Iterator[bytes]) -> Deflated:
+def deflate(pieces: Iterator[bytes]) -> Deflated:
     from isal import isal_zlib
 
     pack, packed, length, crc = isal_zlib.compressobj(1, wbits=RAW), bytearray(), 0, 0
@@ -121,7 +122,7 @@ def deflated(pieces: Iterator[bytes]) -> Deflated:
 
 
 class Rows:
-    """So many simulated rows of a resource, with every field that it has."""
+    """Simulated rows of a resource, with every field that it has."""
 
     def __init__(self, resource: str, rows: int) -> None:
         from appmetrica_frames.schema import catalog
@@ -138,7 +139,7 @@ class Rows:
         from appmetrica_frames.emulator.simulation.population import Population
 
         application = next(known for known in APPLICATIONS if known.id == APPLICATION_ID)
-        words = {
+        query = {
             "application_id": str(application.id),
             "date_since": FIRST_DAY,
             "date_until": LAST_DAY,
@@ -146,8 +147,8 @@ class Rows:
             "limit": str(self.rows),
         }
         per_day = int(self.rows * SPARE / DAYS) * (EVENTS_PER_INSTALL if self.resource == "installations" else 1)
-        asked = parse(f"{self.resource}.csv", tuple(words.items()), application)
-        frames = list(Export(asked, Population(application, rows_per_day=per_day, seed=1), BUILT_AT).frames())
+        request = parse(f"{self.resource}.csv", tuple(query.items()), application)
+        frames = list(Export(request, Population(application, rows_per_day=per_day, seed=1), BUILT_AT).frames())
         if sum(map(len, frames)) != self.rows:
             raise RuntimeError(f"The emulator made {sum(map(len, frames))} rows of {self.resource}, not {self.rows}.")
         return frames
@@ -157,59 +158,59 @@ class Rows:
         return sum(int(frame[ID].to_numpy().sum()) for frame in self.frames) % IDS
 
     def in_format(self, wire_format: str) -> Pieces:
-        """Return the beginning of an export, these rows, what stands between them and more rows, and its end."""
+        """Return the beginning of an export, these rows, the separator before further rows, and its end."""
         from appmetrica_frames.emulator.export import Csv, Json
 
         form: Format = Csv(self.fields, bom=False) if wire_format == "csv" else Json(native=False)
         between = b"" if wire_format == "csv" else b","
-        begin = deflated(iter([form.begin()]))
-        rows = deflated(form.frame(piece) for frame in self.frames for piece in frame.iter_slices(1 << 14))
-        return begin, rows, deflated(iter([between])), deflated(iter([form.end()]))
+        begin = deflate(iter([form.begin()]))
+        rows = deflate(form.frame(piece) for frame in self.frames for piece in frame.iter_slices(1 << 14))
+        return begin, rows, deflate(iter([between])), deflate(iter([form.end()]))
 
 
-def prepare(directory: Path, wanted: list[Key]) -> list[Prepared]:
-    """Write the exports that are wanted and that a directory does not hold yet; return those that are wanted."""
+def prepare(directory: Path, wanted: list[Key]) -> list[PreparedExport]:
+    """Write the wanted exports that the directory does not have yet; return all wanted ones."""
     record = directory / "exports.json"
-    known = [Prepared(**one) for one in json.loads(record.read_text())] if record.exists() else []
+    known = [PreparedExport(**one) for one in json.loads(record.read_text())] if record.exists() else []
     exports = {export.key: export for export in known}
     missing = [key for key in wanted if key not in exports]
-    for source in sorted({_source(key) for key in missing}):
-        of_these = [key for key in missing if _source(key) == source]
-        exports |= {export.key: export for export in _written(directory, Rows(*source), of_these)}
+    for source in sorted({_simulated_rows(key) for key in missing}):
+        of_these = [key for key in missing if _simulated_rows(key) == source]
+        exports |= {export.key: export for export in _write(directory, Rows(*source), of_these)}
         record.write_text(json.dumps([asdict(export) for export in exports.values()]))
     return [exports[key] for key in wanted]
 
 
-def _source(key: Key) -> tuple[str, int]:
-    """Return the resource of an export and how many of its rows are simulated; the others repeat them."""
+def _simulated_rows(key: Key) -> tuple[str, int]:
+    """Return the resource of an export and how many of its rows are simulated; the others are repetitions."""
     resource, _, rows = key
     return resource, min(rows, SIMULATED[resource])
 
 
-def _written(directory: Path, rows: Rows, keys: list[Key]) -> Iterator[Prepared]:
+def _write(directory: Path, rows: Rows, keys: list[Key]) -> Iterator[PreparedExport]:
     for wire_format in sorted({wire_format for _, wire_format, _ in keys}):
         pieces = rows.in_format(wire_format)
         for key in keys:
             if key[1] == wire_format:
-                yield _repeated(directory / file_name(*key), rows, pieces, key)
+                yield _write_repeated(directory / file_name(*key), rows, pieces, key)
 
 
-def _repeated(path: Path, rows: Rows, pieces: Pieces, key: Key) -> Prepared:
+def _write_repeated(path: Path, rows: Rows, pieces: Pieces, key: Key) -> PreparedExport:
     times, odd = divmod(key[2], rows.rows)
     if odd:
         raise ValueError(f"{key[2]} rows are no multiple of the {rows.rows} simulated ones.")
     begin, middle, between, end = pieces
     path.parent.mkdir(exist_ok=True)
-    bill = Bill()
+    totals = MemberTotals()
     with path.open("wb") as file:
-        file.write(GZIP_HEAD)
+        file.write(GZIP_HEADER)
         for piece in (begin, *([middle, between] * times)[:-1], end):
-            file.write(bill.add(piece))
-        file.write(bill.tail())
-    return Prepared(
+            file.write(totals.add(piece))
+        file.write(totals.trailer())
+    return PreparedExport(
         *key,
         columns=len(rows.fields),
-        plain_bytes=bill.length,
+        plain_bytes=totals.length,
         gzip_bytes=path.stat().st_size,
         checksum=rows.checksum * times % IDS,
     )

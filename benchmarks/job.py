@@ -1,4 +1,4 @@
-"""What a case is given, and what it answers."""
+"""What a case gets as its input, and the summary of the rows that it returns."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 
-class Found(TypedDict):
-    """The answer of a case; what else it may say is for the reader of the results."""
+class Summary(TypedDict):
+    """What tells a right answer from a wrong one; a case may add facts for the reader of the results."""
 
     rows: int
     columns: int
@@ -31,8 +31,8 @@ class Job:
     ----------
     file
         The gzip file that the server sends.
-    room
-        A directory of its own: an empty store, or one that holds the export already.
+    folder
+        A directory of its own: an empty cache, or one that holds the export already.
     """
 
     resource: str
@@ -40,11 +40,11 @@ class Job:
     base_url: str
     token: str
     file: Path
-    room: Path
+    folder: Path
 
     @property
-    def words(self) -> dict[str, Any]:
-        """The words of the request, in our spelling."""
+    def parameters(self) -> dict[str, Any]:
+        """The parameters of the request, as `read_appmetrica` takes them."""
         return {
             "application_id": APPLICATION_ID,
             "date_since": FIRST_DAY,
@@ -57,36 +57,37 @@ class Job:
         return f"{self.base_url}/logs/v1/export/{self.resource}.{self.wire_format}"
 
     @property
-    def stored(self) -> Path:
-        """The Parquet file of a store that holds one."""
-        (path,) = self.room.rglob("*.parquet")
+    def parquet(self) -> Path:
+        """The Parquet file of a cache that holds one."""
+        (path,) = self.folder.rglob("*.parquet")
         return path
 
 
-def found(ids: np.ndarray, columns: int) -> Found:
-    """Say what was found, from the ids of all rows as numpy's unsigned numbers."""
+def summarize(ids: np.ndarray, columns: int) -> Summary:
+    """Return the summary of rows with these ids, which are numpy's unsigned numbers."""
     return {"rows": len(ids), "columns": columns, "checksum": int(ids.sum())}
 
 
-def found_by_polars(frame: pl.DataFrame) -> Found:
+def summarize_polars(frame: pl.DataFrame) -> Summary:
     import polars as pl
 
-    return found(frame[ID].cast(pl.UInt64).to_numpy(), frame.width)
+    return summarize(frame[ID].cast(pl.UInt64).to_numpy(), frame.width)
 
 
-def found_by_pandas(frame: pd.DataFrame) -> Found:
-    return found(frame[ID].to_numpy(dtype="uint64"), frame.shape[1])
+def summarize_pandas(frame: pd.DataFrame) -> Summary:
+    return summarize(frame[ID].to_numpy(dtype="uint64"), frame.shape[1])
 
 
-def found_in_parquet(path: Path) -> Found:
+def summarize_parquet(path: Path) -> Summary:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path) as file:
         columns = file.metadata.num_columns
-        pieces = [found(batch.column(0).to_numpy(), columns) for batch in file.iter_batches(columns=[ID])]
-    return added(pieces, columns)
+        pieces = [summarize(batch.column(0).to_numpy(), columns) for batch in file.iter_batches(columns=[ID])]
+    return combine(pieces, columns)
 
 
-def added(pieces: list[Found], columns: int) -> Found:
+def combine(pieces: list[Summary], columns: int) -> Summary:
+    """Return the summary of all rows from those of batches of them."""
     rows, checksum = (sum(piece[name] for piece in pieces) for name in ("rows", "checksum"))
     return {"rows": rows, "columns": columns, "checksum": checksum % IDS}

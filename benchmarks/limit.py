@@ -6,7 +6,7 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .job import found_in_parquet
+from .job import summarize_parquet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,40 +15,40 @@ if TYPE_CHECKING:
 
     from appmetrica_frames.schema.types import Column
 
-    from .job import Found, Job
+    from .job import Job, Summary
 
-AT_ONCE = 1 << 16  # what comes off a socket
+SOCKET_READ = 1 << 16  # bytes
 
 
-def gunzipped(job: Job) -> Iterator[Found | None]:
+def gunzip_alone(job: Job) -> Iterator[Summary | None]:
     from appmetrica_frames.decode.gunzip import gunzip
 
     chunks = _chunks(job)
     yield None
     deque(gunzip(chunks), maxlen=0)
     yield None
-    yield _found(job)
+    yield _summarize(job)
 
 
-def parsed(job: Job) -> Iterator[Found | None]:
+def parse_alone(job: Job) -> Iterator[Summary | None]:
     from appmetrica_frames.decode.csv import read_csv
 
     pieces, columns = _pieces(job), _columns(job)
     yield None
     deque(read_csv(pieces, columns), maxlen=0)
     yield None
-    yield _found(job)
+    yield _summarize(job)
 
 
-def encoded(job: Job) -> Iterator[Found | None]:
+def encode_alone(job: Job) -> Iterator[Summary | None]:
     from appmetrica_frames.decode.csv import schema
     from appmetrica_frames.engine import parquet
 
-    path, batches, columns = job.room / "export.parquet", _batches(job), _columns(job)
+    path, batches, columns = job.folder / "export.parquet", _batches(job), _columns(job)
     yield None
     parquet.write(path, schema(columns), parquet.row_groups(batches), about={})
     yield None
-    yield found_in_parquet(path)
+    yield summarize_parquet(path)
 
 
 def _chunks(job: Job) -> list[bytes]:
@@ -56,7 +56,7 @@ def _chunks(job: Job) -> list[bytes]:
 
     pa.set_cpu_count(1)
     with job.file.open("rb") as file:
-        return list(iter(partial(file.read, AT_ONCE), b""))
+        return list(iter(partial(file.read, SOCKET_READ), b""))
 
 
 def _pieces(job: Job) -> list[bytes]:
@@ -80,11 +80,11 @@ def _columns(job: Job) -> list[Column]:
     return [Column(name, wire, arrow_type(wire)) for name, wire in typed]
 
 
-def _found(job: Job) -> Found:
-    """Say what the measured stages find when they are run once more, to the end."""
+def _summarize(job: Job) -> Summary:
+    """Run the stages once more, to the end, and return the summary of the file."""
     from appmetrica_frames.decode.csv import schema
     from appmetrica_frames.engine import parquet
 
-    path = job.room / "check.parquet"
+    path = job.folder / "check.parquet"
     parquet.write(path, schema(_columns(job)), parquet.row_groups(_batches(job)), about={})
-    return found_in_parquet(path)
+    return summarize_parquet(path)

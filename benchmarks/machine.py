@@ -1,4 +1,4 @@
-"""The machine and the versions that figures belong to; nothing that tells whose they are."""
+"""The machine and the versions that figures belong to; nothing that identifies its owner."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CPUS, MEMORY = Path("/proc/cpuinfo"), Path("/proc/meminfo")
 GIB = 1 << 30
 
 
-def described() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     return {
         "cpu": _line(CPUS, "model name") or platform.machine(),
         "cores": cores(),
@@ -25,7 +25,7 @@ def described() -> dict[str, Any]:
 
 
 def load() -> float | None:
-    """Return how many processes wanted a core in the last minute."""
+    """Return the load average of the last minute."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
 
 

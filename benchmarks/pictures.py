@@ -1,4 +1,4 @@
-"""The results as pictures; it takes matplotlib."""
+"""The results as pictures, by matplotlib."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .waiting import summary
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from .waiting import Waited
+    from .waiting import WaitOutcome
 
 COLOURS = {"ours": "#1f6f8b", "rival": "#c9a227", "limit": "#9aa0a6"}
 RANGE = 100  # preparation times that make one point of a line
@@ -17,7 +17,7 @@ LEGEND = {"ours": "appmetrica_frames", "rival": "other ways", "limit": "one stag
 SHOWN = {"wall_seconds": "seconds, median with min and max", "peak_mib": "peak memory, MiB"}
 
 
-def draw(directory: Path, results: dict[str, Any], waited: dict[str, list[Waited]]) -> list[str]:
+def draw(directory: Path, results: dict[str, Any], waited: dict[str, list[WaitOutcome]]) -> list[str]:
     """Write the pictures and return their names."""
     import matplotlib as mpl
 
@@ -53,7 +53,7 @@ def _bars(path: Path, measured: list[dict[str, Any]]) -> None:
     unique = dict(zip(labels, handles, strict=True))
     sides[1].legend(unique.values(), unique.keys(), loc="lower right")
     figure.suptitle(f"{measured[0]['rows']:,} wide events")
-    _keep(figure, path)
+    _save(figure, path)
 
 
 def _memory(path: Path, measured: list[dict[str, Any]]) -> None:
@@ -69,10 +69,10 @@ def _memory(path: Path, measured: list[dict[str, Any]]) -> None:
     axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="peak memory, MiB")
     axes.grid(alpha=0.3, which="both")
     axes.legend()
-    _keep(figure, path)
+    _save(figure, path)
 
 
-def _waiting(path: Path, waited: dict[str, list[Waited]]) -> None:
+def _waiting(path: Path, waited: dict[str, list[WaitOutcome]]) -> None:
     """Draw overshoot, its mean with its worst, and requests, over the time that the server takes."""
     from matplotlib import pyplot as plt
 
@@ -85,15 +85,15 @@ def _waiting(path: Path, waited: dict[str, list[Waited]]) -> None:
         worst = [one["worst_overshoot_seconds"] for one in summaries]
         late.plot(middles, worst, color=line.get_color(), linestyle=":", linewidth=1)
         often.plot(middles, [one["mean_requests"] for one in summaries])
-    late.set(xscale="log", yscale="log", ylabel="the file lies ready unnoticed, s (mean; dotted: worst)")
+    late.set(xscale="log", yscale="log", ylabel="overshoot: the file is ready, s (mean; dotted: worst)")
     often.set(xscale="log", yscale="log", ylabel="requests, mean", xlabel="the server prepares the file, s")
     for axes in (late, often):
         axes.grid(alpha=0.3, which="both")
     late.legend()
-    _keep(figure, path)
+    _save(figure, path)
 
 
-def _keep(figure: Any, path: Path) -> None:
+def _save(figure: Any, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     figure.savefig(path, dpi=110)

@@ -8,28 +8,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+WARM_READS = ("warm-polars", "warm-pandas")
 MEGA = 1e6
 LONG = 10.0
 REACHED = {True: "reached", False: "**not reached**", None: "not judged"}
 
 
-def page(results: dict[str, Any]) -> str:
+def build_page(results: dict[str, Any]) -> str:
     parts = [
         ["# Results"],
         _conditions(results),
-        ["## To reach", *_judged(results["judged"])],
-        *(_measured(results, *of_size) for of_size in _sizes(results["measurements"])),
+        ["## Targets", *_target_lines(results["judged"])],
+        *(_size_lines(results, *of_size) for of_size in _sizes(results["measurements"])),
+        ["## Imported before the clock", *_imports(results["measurements"])],
         ["## Start-up", *_start_up(results)],
         ["## Waiting", *_waiting(results["waiting"])],
     ]
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def table(heads: Iterable[str], rows: Iterable[Iterable[str]], *, words: int = 1) -> Iterator[str]:
-    """Yield a table whose first columns are words and whose others are numbers."""
+def build_table(heads: Iterable[str], rows: Iterable[Iterable[str]], *, text_columns: int = 1) -> Iterator[str]:
+    """Yield a Markdown table; its first columns are text, the others numbers."""
     heads = list(heads)
     yield _row(heads)
-    yield _row("---" if number < words else "---:" for number in range(len(heads)))
+    yield _row("---" if number < text_columns else "---:" for number in range(len(heads)))
     yield from map(_row, rows)
 
 
@@ -49,23 +51,24 @@ def _conditions(results: dict[str, Any]) -> list[str]:
     )
     method = (
         f"Medians (min to max). Runs of each case: {results['runs']}, each in a fresh process, all cases in turn. "
-        "Importing the libraries is not part of the figures, nor is the server's processor time; the peak is that of "
-        f"the whole process. Load of the machine before: {results['load_before']}."
+        "Every library is imported before the clock starts, on every side, unless a case says otherwise. The server's "
+        "processor time is not part of the figures; the peak is that of the whole process. "
+        f"Load of the machine before: {results['load_before']}."
     )
     return [conditions, "", method]
 
 
-def _judged(judged: dict[str, Any]) -> Iterator[str]:
-    yield f"Ratios of medians at {millions(judged['rows'])} wide events; the bounds are meant for a million."
+def _target_lines(judged: dict[str, Any]) -> Iterator[str]:
+    yield f"Ratios of medians at {millions(judged['rows'])} wide events; the bounds are for a million."
     yield ""
-    yield from table(
-        ("figure", "to reach", "", "measured"),
+    yield from build_table(
+        ("figure", "target", "", "measured"),
         ((one["figure"], one["to_reach"], REACHED[one["reached"]], _number(one["value"])) for one in judged["targets"]),
-        words=3,
+        text_columns=3,
     )
     if judged["floor_seconds"] is not None:
         yield ""
-        yield f"The floor, all three stages spread over all cores without a gap: {judged['floor_seconds']:.2f} s."
+        yield f"The floor, if the three stages kept all cores busy: {judged['floor_seconds']:.2f} s."
 
 
 def _sizes(measurements: list[dict[str, Any]]) -> Iterator[tuple[str, int, list[dict[str, Any]]]]:
@@ -76,7 +79,7 @@ def _sizes(measurements: list[dict[str, Any]]) -> Iterator[tuple[str, int, list[
         yield resource, rows, list(of_size)
 
 
-def _measured(results: dict[str, Any], resource: str, rows: int, measured: list[dict[str, Any]]) -> list[str]:
+def _size_lines(results: dict[str, Any], resource: str, rows: int, measured: list[dict[str, Any]]) -> list[str]:
     heads = ("case", "wall, s", "CPU, s", "peak, MiB", "server's CPU, s")
     exports = [one for one in results["exports"] if (one["resource"], one["rows"]) == (resource, rows)]
     sizes = "; ".join(
@@ -84,7 +87,7 @@ def _measured(results: dict[str, Any], resource: str, rows: int, measured: list[
         for one in exports
     )
     cells = ((one["title"], *_figures(one)) for one in measured)
-    return [f"## {millions(rows)} rows of `{resource}`", "", f"{sizes}.", "", *table(heads, cells)]
+    return [f"## {millions(rows)} rows of `{resource}`", "", f"{sizes}.", "", *build_table(heads, cells)]
 
 
 def _figures(one: dict[str, Any]) -> Iterator[str]:
@@ -97,6 +100,14 @@ def _figures(one: dict[str, Any]) -> Iterator[str]:
     yield _number(one["server_cpu_seconds"]["median"])
 
 
+def _imports(measurements: list[dict[str, Any]]) -> Iterator[str]:
+    yield "Each way has run once on a few rows, so that nothing is imported after the clock has started."
+    yield ""
+    libraries = {one["title"]: one["imported_before"] for one in measurements if one["runs"]}
+    shown = ((title, ", ".join(f"`{name}`" for name in names) or "nothing") for title, names in libraries.items())
+    yield from build_table(("case", "libraries imported"), shown, text_columns=2)
+
+
 def _start_up(results: dict[str, Any]) -> Iterator[str]:
     start = results["start_up"]
     yield (
@@ -104,15 +115,16 @@ def _start_up(results: dict[str, Any]) -> Iterator[str]:
         f"({start['with_import_ms']['median']:.0f} against {start['bare_ms']['median']:.0f} ms, medians of "
         f"{start['starts']} starts)."
     )
-    warm = [one["imported_httpx"] for one in results["measurements"] if "imported_httpx" in one]
+    warm = [one["imported_before"] for one in results["measurements"] if one["case"] in WARM_READS and one["runs"]]
     if warm:
-        yield f"A warm read {'imports httpx' if any(warm) else 'imports no HTTP client'}."
+        imports = any("httpx" in libraries for libraries in warm)
+        yield f"A warm read imports {'httpx' if imports else 'no HTTP client'}."
 
 
 def _waiting(compared: list[dict[str, Any]]) -> Iterator[str]:
-    yield "Simulated: how long a file lies ready before it is noticed, and how many requests that takes."
+    yield "Simulated: how long a file is ready before a policy notices, and after how many requests."
     yield ""
-    yield from table(
+    yield from build_table(
         ("preparation, s", "policy", "mean overshoot, s", "worst, s", "mean share of the preparation", "mean requests"),
         (
             (
@@ -125,7 +137,7 @@ def _waiting(compared: list[dict[str, Any]]) -> Iterator[str]:
             )
             for one in compared
         ),
-        words=2,
+        text_columns=2,
     )
 
 

@@ -7,79 +7,75 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from .exports import APPLICATION_ID, FIRST_DAY, LAST_DAY
-from .job import found_by_pandas, found_by_polars
+from .job import summarize_pandas, summarize_polars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .job import Found, Job
+    from .job import Job, Summary
 
 ACCEPTED = 202
 
 
-def httpx_polars(job: Job) -> Iterator[Found | None]:
-    import httpx  # noqa: F401
+def httpx_polars(job: Job) -> Iterator[Summary | None]:
+    yield None
     import polars as pl
 
+    frame = pl.read_csv(_download(job))
+    frame.write_parquet(job.folder / "export.parquet")
     yield None
-    frame = pl.read_csv(_got(job))
-    frame.write_parquet(job.room / "export.parquet")
-    yield None
-    yield found_by_polars(frame)
+    yield summarize_polars(frame)
 
 
-def httpx_pandas(job: Job) -> Iterator[Found | None]:
-    import httpx  # noqa: F401
+def httpx_pandas(job: Job) -> Iterator[Summary | None]:
+    yield None
     import pandas as pd
-    import pyarrow.parquet as pq  # noqa: F401
 
+    frame = pd.read_csv(BytesIO(_download(job)))
+    frame.to_parquet(job.folder / "export.parquet")
     yield None
-    frame = pd.read_csv(BytesIO(_got(job)))
-    frame.to_parquet(job.room / "export.parquet")
+    yield summarize_pandas(frame)
+
+
+def pypi_pandas(job: Job) -> Iterator[Summary | None]:
+    """Use the client on PyPI, which returns bytes; its pauses are patched to zero."""
     yield None
-    yield found_by_pandas(frame)
-
-
-def pypi_pandas(job: Job) -> Iterator[Found | None]:
-    """Use the client that PyPI has, which gives bytes; its waits are patched to zero."""
     import pandas as pd
     from appmetrica_logs_api import AppMetrica, client
 
     client.sleep = lambda _: None
-    asking = AppMetrica(job.token)
-    asking._api_endpoint = job.url.rpartition("/")[0]  # noqa: SLF001 - it has no other way to be told
+    exporter = AppMetrica(job.token)
+    exporter._api_endpoint = job.url.rpartition("/")[0]  # noqa: SLF001 - it takes no address
     first, last = (datetime.fromisoformat(day).replace(tzinfo=UTC) for day in (FIRST_DAY, LAST_DAY))
-    yield None
-    body = asking.export(
+    body = exporter.export(
         job.resource, str(APPLICATION_ID), date_from=first, date_to=last, cache_control="max-age=86400"
     )
     frame = pd.read_csv(BytesIO(body))
     yield None
-    yield found_by_pandas(frame)
+    yield summarize_pandas(frame)
 
 
-def bare_polars(job: Job) -> Iterator[Found | None]:
+def bare_polars(job: Job) -> Iterator[Summary | None]:
+    path = job.parquet
+    yield None
     import polars as pl
 
-    path = job.stored
-    yield None
     frame = pl.read_parquet(path)
     yield None
-    yield found_by_polars(frame)
+    yield summarize_polars(frame)
 
 
-def bare_pandas(job: Job) -> Iterator[Found | None]:
-    import pandas as pd
-    import pyarrow.parquet as pq  # noqa: F401
-
-    path = job.stored
+def bare_pandas(job: Job) -> Iterator[Summary | None]:
+    path = job.parquet
     yield None
+    import pandas as pd
+
     frame = pd.read_parquet(path, dtype_backend="pyarrow")
     yield None
-    yield found_by_pandas(frame)
+    yield summarize_pandas(frame)
 
 
-def _got(job: Job) -> bytes:
+def _download(job: Job) -> bytes:
     import httpx
 
     headers = {"Authorization": f"OAuth {job.token}"}

@@ -21,27 +21,36 @@ from .cases import BY_NAME
 from .job import Job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from .cases import Case
-    from .exports import Prepared
+    from .exports import PreparedExport
 
 ROOT = Path(__file__).parents[1]
+PRIMER_ROWS = 1000
 FIGURES = ("wall_seconds", "cpu_seconds", "peak_mib", "server_cpu_seconds")
 OK, NOT_INSTALLED, OUT_OF_MEMORY, BROKEN, WRONG = "ok", "not installed", "out of memory", "broken", "wrong answer"
+FACTS = ("imported_before", "imported_late")
 FAULTS = (BROKEN, WRONG)
-PATIENCE = 3600.0
+TIMEOUT = 3600.0
 
 
 @dataclass
 class Measurement:
-    """A case on one export, as often as it was run."""
+    """A case on one export, as often as it was run.
+
+    Attributes
+    ----------
+    source
+        The source tree whose package is measured.
+    """
 
     case: Case
-    export: Prepared
+    export: PreparedExport
+    source: Path = ROOT
     status: str = OK
     samples: list[dict[str, float]] = field(default_factory=list)
-    said: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
 
     def summary(self) -> dict[str, Any]:
         """Return the medians with their extremes, as plain values."""
@@ -59,7 +68,7 @@ class Measurement:
         if self.status != OK:
             return about
         figures = {name: spread([sample[name] for sample in self.samples]) for name in FIGURES}
-        return about | figures | self.said
+        return about | figures | self.facts
 
 
 def spread(values: list[float]) -> dict[str, float]:
@@ -67,116 +76,142 @@ def spread(values: list[float]) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class Filled:
-    """A store that holds an export, if filling it went well."""
+class FilledCache:
+    """A cache that holds an export, if filling it went well."""
 
-    room: Path
+    folder: Path
     status: str
 
 
-class Bench:
-    """The exports of one size behind a server, and rooms for the cases to work in."""
+class Site:
+    """The exports of one size behind a server, and folders for the cases to work in."""
 
-    def __init__(self, base_url: str, files: Path, rooms: Path) -> None:
+    def __init__(self, base_url: str, files: Path, folder: Path) -> None:
         self._base_url = base_url
         self._files = files
-        self._rooms = rooms
+        self._folder = folder
         self._numbers = count(1)
-        self._filled: dict[str, Filled] = {}
+        folder.mkdir()
+
+    def new_folder(self) -> Path:
+        folder = self._folder / str(next(self._numbers))
+        folder.mkdir()
+        return folder
+
+    def job(self, export: PreparedExport, folder: Path) -> Job:
+        token = f"token-{next(self._numbers)}"
+        return Job(export.resource, export.wire_format, self._base_url, token, self._files / export.name, folder)
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the server has used."""
+        connection = HTTPConnection(urlsplit(self._base_url).netloc)
+        try:
+            connection.request("GET", "/cost")
+            seconds: float = json.loads(connection.getresponse().read())["cpu_seconds"]
+        finally:
+            connection.close()
+        return seconds
+
+
+class Runner:
+    """Runs cases, each primed with an export of a few rows from a site of its own."""
+
+    def __init__(self, site: Site, primer_site: Site, primers: list[PreparedExport]) -> None:
+        self._site = site
+        self._primer_site = primer_site
+        self._primers = {(export.resource, export.wire_format): export for export in primers}
+        self._filled: dict[tuple[str, Path], FilledCache] = {}
 
     def run(self, measurement: Measurement) -> None:
         """Measure a case once more, unless it has failed before."""
         if measurement.status != OK:
             return
         if measurement.case.warm:
-            filled = self._filled_with(measurement.export)
+            filled = self._fill(self._site, measurement.export, measurement.source)
             measurement.status = filled.status
             if filled.status == OK:
-                self._run(measurement, filled.room)
+                self._run(measurement, self._site.job(measurement.export, filled.folder))
             return
-        room = self._room()
-        self._run(measurement, room)
-        shutil.rmtree(room)
-        os.sync()  # what this case leaves to be written is not the next one's burden
+        folder = self._site.new_folder()
+        self._run(measurement, self._site.job(measurement.export, folder))
+        shutil.rmtree(folder)
+        os.sync()  # so that the next case does not pay for what this one leaves to be written
 
-    def _run(self, measurement: Measurement, room: Path) -> None:
+    def _fill(self, site: Site, export: PreparedExport, source: Path) -> FilledCache:
+        """Return the cache that holds an export, downloaded if need be by the package of that source tree."""
+        if (export.name, source) not in self._filled:
+            folder = site.new_folder()
+            download = Measurement(BY_NAME["fill"], export, source)
+            self._run(download, site.job(export, folder))
+            self._filled[export.name, source] = FilledCache(folder, download.status)
+        return self._filled[export.name, source]
+
+    def _primer(self, measurement: Measurement) -> Job | None:
+        """Return the same job on a few rows, if the case is to be primed."""
+        if not measurement.case.primed:
+            return None
+        export, site = self._primers[measurement.export.resource, measurement.export.wire_format], self._primer_site
+        warm = measurement.case.warm
+        folder = self._fill(site, export, measurement.source).folder if warm else site.new_folder()
+        return site.job(export, folder)
+
+    def _run(self, measurement: Measurement, job: Job) -> None:
         case, export = measurement.case, measurement.export
-        before = self._server_cpu_seconds()
-        ran = in_a_fresh_process(case.name, self._job(export, room))
+        primer = self._primer(measurement)
+        before = self._site.cpu_seconds()
+        ran = run_in_fresh_process(case, job, primer=primer, source=measurement.source)
         if ran.returncode:
-            measurement.status = fault(case, ran)
+            measurement.status = classify_failure(case, ran)
             print(f"{case.name}: {measurement.status}\n{ran.stderr}", file=sys.stderr)
             return
-        said = json.loads(ran.stdout)
-        if "missing" in said:
+        answer = json.loads(ran.stdout)
+        if "missing" in answer:
             measurement.status = NOT_INSTALLED
             return
-        answer = said.pop("found")
-        right = {"rows": export.rows, "columns": export.columns, "checksum": export.checksum}
-        if {name: answer.pop(name) for name in right} != right:
+        summary = answer.pop("summary")
+        if summary != {"rows": export.rows, "columns": export.columns, "checksum": export.checksum}:
             measurement.status = WRONG
-            print(f"{case.name}: {said} is not {right}", file=sys.stderr)
+            print(f"{case.name}: {summary} is not that of {export}", file=sys.stderr)
             return
-        measurement.samples.append(said | {"server_cpu_seconds": self._server_cpu_seconds() - before})
-        measurement.said |= answer
-
-    def _filled_with(self, export: Prepared) -> Filled:
-        """Return the store that holds an export, downloaded if need be."""
-        if export.name not in self._filled:
-            filling, room = Measurement(BY_NAME["download"], export), self._room()
-            self._run(filling, room)
-            self._filled[export.name] = Filled(room, filling.status)
-        return self._filled[export.name]
-
-    def _room(self) -> Path:
-        room = self._rooms / str(next(self._numbers))
-        room.mkdir()
-        return room
-
-    def _job(self, export: Prepared, room: Path) -> Job:
-        token = f"token-{next(self._numbers)}"
-        return Job(export.resource, export.wire_format, self._base_url, token, self._files / export.name, room)
-
-    def _server_cpu_seconds(self) -> float:
-        link = HTTPConnection(urlsplit(self._base_url).netloc)
-        try:
-            link.request("GET", "/cost")
-            seconds: float = json.loads(link.getresponse().read())["cpu_seconds"]
-        finally:
-            link.close()
-        return seconds
+        measurement.facts |= {name: answer.pop(name) for name in FACTS}
+        measurement.samples.append(answer | {"server_cpu_seconds": self._site.cpu_seconds() - before})
 
 
-def measure(cases: list[Case], exports: list[Prepared], *, runs: int, files: Path, rooms: Path) -> list[Measurement]:
-    """Measure the cases on the exports of each size, interleaved."""
-    done: list[Measurement] = []
-    for rows in sorted({export.rows for export in exports}):
-        of_size = [
-            Measurement(case, export)
-            for case in cases
-            for export in exports
-            if export.rows == rows <= case.most
-            and export.wire_format == case.wire_format
-            and export.resource in case.resources
-        ]
-        place = rooms / str(rows)
-        place.mkdir()
-        with served(files / str(rows)) as base_url:
-            bench = Bench(base_url, files, place)
-            for number in range(1, runs + 1):
-                for measurement in of_size:
-                    bench.run(measurement)
-                print(f"{rows} rows: round {number} of {runs} is done", file=sys.stderr, flush=True)
-        shutil.rmtree(place)
-        done += of_size
-    return done
+def measure(
+    measurements: list[Measurement], primers: list[PreparedExport], *, runs: int, files: Path, folder: Path
+) -> None:
+    """Run measurements in turn, size by size, round after round."""
+    with serve(files / str(PRIMER_ROWS)) as primer_url:
+        primer_site = Site(primer_url, files, folder / "primers")
+        for rows in sorted({measurement.export.rows for measurement in measurements}):
+            of_size = [measurement for measurement in measurements if measurement.export.rows == rows]
+            with serve(files / str(rows)) as base_url:
+                runner = Runner(Site(base_url, files, folder / str(rows)), primer_site, primers)
+                for number in range(1, runs + 1):
+                    for measurement in of_size:
+                        runner.run(measurement)
+                    print(f"{rows} rows: round {number} of {runs} is done", file=sys.stderr, flush=True)
+            shutil.rmtree(folder / str(rows))
+
+
+def build_measurements(
+    cases: list[Case], exports: list[PreparedExport], sources: Iterable[Path] = (ROOT,)
+) -> list[Measurement]:
+    """Return what there is to measure: each case on each export that it is for, by the package of each source tree."""
+    return [
+        Measurement(case, export, source)
+        for case in cases
+        for export in exports
+        if export.rows <= case.most and export.wire_format == case.wire_format and export.resource in case.resources
+        for source in sources
+    ]
 
 
 @contextmanager
-def served(directory: Path) -> Iterator[str]:
+def serve(directory: Path) -> Iterator[str]:
     """Run the server in a process of its own and give its address."""
     command = [sys.executable, "-m", "benchmarks.server", str(directory)]
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(  # noqa: S603 - a module of our own
         command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin and process.stdout  # noqa: S101, PT018 - they are pipes
@@ -186,15 +221,16 @@ def served(directory: Path) -> Iterator[str]:
             process.stdin.close()
 
 
-def in_a_fresh_process(name: str, job: Job) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "benchmarks.measure", name, json.dumps(asdict(job), default=str)]
-    return subprocess.run(  # noqa: S603 - our own words
-        command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False, timeout=PATIENCE
+def run_in_fresh_process(case: Case, job: Job, *, primer: Job | None, source: Path) -> subprocess.CompletedProcess[str]:
+    order = {"case": case.name, "job": asdict(job), "primer": primer and asdict(primer), "source": source}
+    command = [sys.executable, "-m", "benchmarks.measure", json.dumps(order, default=str)]
+    return subprocess.run(  # noqa: S603 - a module of our own
+        command, cwd=ROOT, env=clean_environment(), capture_output=True, text=True, check=False, timeout=TIMEOUT
     )
 
 
-def environment() -> dict[str, str]:
-    """Return the environment without what would lead a case elsewhere."""
+def clean_environment() -> dict[str, str]:
+    """Return the environment without proxies and without settings of the package."""
     return {
         name: value
         for name, value in os.environ.items()
@@ -202,6 +238,6 @@ def environment() -> dict[str, str]:
     }
 
 
-def fault(case: Case, ran: subprocess.CompletedProcess[str]) -> str:
-    starved = ran.returncode == -SIGKILL or "MemoryError" in ran.stderr
-    return OUT_OF_MEMORY if starved and case.kind == "rival" else BROKEN
+def classify_failure(case: Case, ran: subprocess.CompletedProcess[str]) -> str:
+    out_of_memory = ran.returncode == -SIGKILL or "MemoryError" in ran.stderr
+    return OUT_OF_MEMORY if out_of_memory and case.kind == "rival" else BROKEN

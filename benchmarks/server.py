@@ -1,7 +1,7 @@
 """The server that a benchmark downloads from: prepared files at the speed of the wire, at next to no cost.
 
-It speaks the request procedure only: 202 to the first request of a token, the file to the next one. A token that
-begins with ``ready`` has its file at once. ``/cost`` says what all of it has cost so far.
+It answers exports only: 202 to the first request of a token, the file to the next one. A token that begins with
+``ready`` gets its file at once. ``/cost`` gives the processor time of the server so far.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ class FileServer(ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(self, directory: Path) -> None:
-        super().__init__(("127.0.0.1", 0), Answer)
+        super().__init__(("127.0.0.1", 0), RequestHandler)
         self.directory = directory
-        self.met: set[str] = set()
+        self.seen: set[str] = set()
 
     def is_prepared(self, token: str) -> bool:
-        """Tell whether the file is there for a token; it is at the latest when it is asked for again."""
-        met = token in self.met
-        self.met.add(token)
-        return met or token.startswith(READY)
+        """Tell whether a token gets the file: at its second request, or at once if it is a ready one."""
+        seen = token in self.seen
+        self.seen.add(token)
+        return seen or token.startswith(READY)
 
 
-class Answer(BaseHTTPRequestHandler):
-    """The answer to one connection."""
+class RequestHandler(BaseHTTPRequestHandler):
+    """Answers the requests of one connection."""
 
     server: FileServer
     protocol_version = "HTTP/1.1"
@@ -47,17 +47,17 @@ class Answer(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = urlsplit(self.path).path
         if path == COST:
-            self.say(200, json.dumps({"cpu_seconds": time.process_time()}).encode())
+            self.send_text(200, json.dumps({"cpu_seconds": time.process_time()}).encode())
         elif self.server.is_prepared(self.headers.get("Authorization", "")):
-            self.send(self.server.directory / f"{path.rpartition('/')[2]}.gz")
+            self.send_export(self.server.directory / f"{path.rpartition('/')[2]}.gz")
         else:
-            self.say(202, WAIT)
+            self.send_text(202, WAIT)
 
-    def say(self, status: int, text: bytes) -> None:
+    def send_text(self, status: int, text: bytes) -> None:
         self.begin(status, len(text))
         self.wfile.write(text)
 
-    def send(self, path: Path) -> None:
+    def send_export(self, path: Path) -> None:
         self.begin(200, path.stat().st_size, ("Content-Encoding", "gzip"))
         with path.open("rb") as file:
             self.connection.sendfile(file)
@@ -73,7 +73,7 @@ class Answer(BaseHTTPRequestHandler):
 
 
 def main() -> None:
-    """Serve a directory, saying where, until the input ends."""
+    """Serve a directory until the input ends; print the address."""
     with FileServer(Path(sys.argv[1])) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         sys.stdout.write(f"http://127.0.0.1:{server.server_address[1]}\n")

@@ -1,4 +1,4 @@
-"""What is to be reached, as ratios of medians of one run."""
+"""The targets, as ratios of medians of one run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ STAGES = ("gunzip", "parse", "encode")
 
 
 class Medians:
-    """The medians of the wide events, by case; `KeyError` where something was not measured.
+    """The medians of the wide events, by case; `KeyError` for what was not measured.
 
     Attributes
     ----------
     base
-        The rows that ratios are taken at: a million, or what comes closest below it.
+        The number of rows that ratios are taken at: a million, or the largest below it.
     """
 
     def __init__(self, measured: Iterable[dict[str, Any]], *, cores: int) -> None:
@@ -41,7 +41,7 @@ class Medians:
         return self("peak_mib", case, times)
 
     def floor(self) -> float:
-        """Return the seconds that the stages would take if they shared all cores without a gap."""
+        """Return the seconds that the stages would take if they kept all cores busy."""
         return sum(self("cpu_seconds", stage) for stage in STAGES) / self._cores
 
 
@@ -57,9 +57,9 @@ class Target:
     limit: float
     unit: str
     value: Value
-    least: float = 0.0  # what is below it was measured on a machine that was not quiet
+    least: float = 0.0  # a value below it comes from a busy machine
 
-    def reached(self, value: float) -> bool | None:
+    def is_reached(self, value: float) -> bool | None:
         if value < self.least:
             return None
         return value >= self.limit if self.bound == AT_LEAST else value <= self.limit
@@ -67,7 +67,7 @@ class Target:
 
 TARGETS = (
     Target(
-        "cold to Polars, store included: how much faster than httpx + `pl.read_csv` + `write_parquet`",
+        "cold to Polars, cache included: how much faster than httpx + `pl.read_csv` + `write_parquet`",
         AT_LEAST,
         1.8,
         "times",
@@ -154,30 +154,30 @@ TARGETS = (
 )
 
 
-def judged(measured: list[dict[str, Any]], *, cores: int) -> dict[str, Any]:
-    """Return every target with its value and whether that reaches it; None where it was not measured.
+def judge_targets(measured: list[dict[str, Any]], *, cores: int) -> dict[str, Any]:
+    """Return every target with its value and whether that reaches it; None for what was not measured.
 
-    The bounds are meant for a million rows: nothing is reached or missed at fewer. Nor is anything below the floor.
+    The bounds are for a million rows: at fewer, nothing is judged, and nor is a value below the floor.
     """
     medians = Medians(measured, cores=cores)
     return {
         "rows": medians.base,
-        "floor_seconds": _known(Medians.floor, medians),
-        "targets": [_judged(target, _known(target.value, medians), at=medians.base) for target in TARGETS],
+        "floor_seconds": _value_or_none(Medians.floor, medians),
+        "targets": [_judge(target, _value_or_none(target.value, medians), at=medians.base) for target in TARGETS],
     }
 
 
-def _known(value: Value, medians: Medians) -> float | None:
+def _value_or_none(value: Value, medians: Medians) -> float | None:
     try:
         return round(value(medians), 3)
     except KeyError:
         return None
 
 
-def _judged(target: Target, value: float | None, *, at: int) -> dict[str, Any]:
+def _judge(target: Target, value: float | None, *, at: int) -> dict[str, Any]:
     return {
         "figure": target.figure,
         "to_reach": f"{target.bound} {target.limit:g} {target.unit}",
         "value": value,
-        "reached": None if value is None or at != MILLION else target.reached(value),
+        "reached": None if value is None or at != MILLION else target.is_reached(value),
     }

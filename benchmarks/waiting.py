@@ -1,6 +1,6 @@
-"""Policies of asking whether a file is ready, compared on a simulated clock.
+"""Polling policies, compared on a simulated clock.
 
-A request takes no time here. What counts is how long a file lies ready before a policy notices, and how often it asks.
+A request takes no time here. What counts is how long a file is ready before a policy notices, and how often it asks.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ GROWTH = (LONGEST / SHORTEST) ** (1 / (PREPARATIONS - 1))
 
 
 @dataclass(frozen=True)
-class Waited:
-    """How one wait went.
+class WaitOutcome:
+    """The outcome of one wait.
 
     Attributes
     ----------
     preparation
         Seconds that the server took.
     overshoot
-        Seconds that the file lay ready before it was noticed.
+        Seconds for which the file was ready before the policy noticed.
     requests
-        How often the export was asked for, the answer with the file included.
+        How many requests it took, that of the file included.
     """
 
     preparation: float
@@ -40,26 +40,26 @@ class Waited:
     requests: int
 
 
-def fixed(seconds: float) -> Callable[[float], Waited]:
-    return lambda preparation: paused(repeat(seconds), preparation)
+def every(seconds: float) -> Callable[[float], WaitOutcome]:
+    return lambda preparation: poll_with(repeat(seconds), preparation)
 
 
-def doubling(preparation: float) -> Waited:
-    """Wait as appmetrica-logs-api does: 20 seconds, twice that, … 1280, and from the beginning."""
-    return paused(cycle(20.0 * 2**step for step in range(7)), preparation)
+def doubling(preparation: float) -> WaitOutcome:
+    """Wait as appmetrica-logs-api does: 20 seconds, twice that, … 1280, and again from 20."""
+    return poll_with(cycle(20.0 * 2**step for step in range(7)), preparation)
 
 
-def paused(pauses: Iterable[float], preparation: float) -> Waited:
+def poll_with(pauses: Iterable[float], preparation: float) -> WaitOutcome:
     now, requests = 0.0, 1
     for pause in pauses:
         if now >= preparation:
             break
         now, requests = now + pause, requests + 1
-    return Waited(preparation, now - preparation, requests)
+    return WaitOutcome(preparation, now - preparation, requests)
 
 
-def ours(preparation: float) -> Waited:
-    """Lead the package's own conversation against a server that takes so long."""
+def ours(preparation: float) -> WaitOutcome:
+    """Run the package's own protocol against a server that takes so long."""
     from appmetrica_frames.logs_api.protocol import RetryPolicy, export_protocol
     from appmetrica_frames.logs_api.steps import SendRequest, Wait
 
@@ -70,7 +70,7 @@ def ours(preparation: float) -> Waited:
             now += step.seconds
         requests += isinstance(step, SendRequest)
         reply = _reply(step, now, is_ready=now >= preparation)
-    return Waited(preparation, now - preparation, requests)
+    return WaitOutcome(preparation, now - preparation, requests)
 
 
 def _next(flow: Any, reply: Reply) -> Step | None:
@@ -89,37 +89,37 @@ def _reply(step: Step, now: float, *, is_ready: bool) -> Reply:
     return BodyRead(now) if isinstance(step, ReadBody) else None
 
 
-POLICIES: dict[str, Callable[[float], Waited]] = {
-    "every 10 s": fixed(10.0),
+POLICIES: dict[str, Callable[[float], WaitOutcome]] = {
+    "every 10 s": every(10.0),
     "20, 40, 80 … 1280 s": doubling,
-    "every 120 s": fixed(120.0),
+    "every 120 s": every(120.0),
     "appmetrica_frames": ours,
 }
 
 
-def waits() -> dict[str, list[Waited]]:
+def simulate_policies() -> dict[str, list[WaitOutcome]]:
     """Return how each policy does over preparation times from 5 seconds to an hour, evenly spaced by their ratio."""
     times = [SHORTEST * GROWTH**step for step in range(PREPARATIONS)]
     return {name: [policy(time) for time in times] for name, policy in POLICIES.items()}
 
 
-def compared(waited: dict[str, list[Waited]]) -> list[dict[str, Any]]:
+def compare_policies(outcomes: dict[str, list[WaitOutcome]]) -> list[dict[str, Any]]:
     """Return mean and worst overshoot and the mean number of requests, by range of preparation times and policy."""
     return [
         {"from_seconds": low, "to_seconds": high, "policy": name, **summary(within(of_policy, low, high))}
         for low, high in pairwise(EDGES)
-        for name, of_policy in waited.items()
+        for name, of_policy in outcomes.items()
     ]
 
 
-def within(waited: list[Waited], low: float, high: float) -> list[Waited]:
-    return [wait for wait in waited if low <= wait.preparation < high]
+def within(outcomes: list[WaitOutcome], low: float, high: float) -> list[WaitOutcome]:
+    return [wait for wait in outcomes if low <= wait.preparation < high]
 
 
-def summary(waited: list[Waited]) -> dict[str, float]:
+def summary(outcomes: list[WaitOutcome]) -> dict[str, float]:
     return {
-        "mean_overshoot_seconds": round(mean(wait.overshoot for wait in waited), 1),
-        "worst_overshoot_seconds": round(max(wait.overshoot for wait in waited), 1),
-        "mean_overshoot_share": round(mean(wait.overshoot / wait.preparation for wait in waited), 3),
-        "mean_requests": round(mean(wait.requests for wait in waited), 1),
+        "mean_overshoot_seconds": round(mean(wait.overshoot for wait in outcomes), 1),
+        "worst_overshoot_seconds": round(max(wait.overshoot for wait in outcomes), 1),
+        "mean_overshoot_share": round(mean(wait.overshoot / wait.preparation for wait in outcomes), 3),
+        "mean_requests": round(mean(wait.requests for wait in outcomes), 1),
     }

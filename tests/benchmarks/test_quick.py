@@ -1,4 +1,4 @@
-"""The benchmarks, as CI runs them: they fail when a case breaks, never on a time."""
+"""The benchmarks, as CI runs them: they fail when a case breaks, never because of a time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,9 +17,9 @@ ROOT = Path(__file__).parents[2]
 FIGURES = ("wall_seconds", "cpu_seconds", "peak_mib", "server_cpu_seconds")
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, module: str = "benchmarks") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "benchmarks", *words],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env=os.environ | {"PYTHONWARNINGS": "default"},
         capture_output=True,
@@ -38,8 +39,11 @@ def test_the_quick_benchmarks_measure_every_case_once(tmp_path: Path) -> None:
         assert (one["status"], one["runs"], one["rows"]) == ("ok", 1, 20_000), one
         assert all(one[figure]["min"] <= one[figure]["median"] <= one[figure]["max"] for figure in FIGURES)
         assert one["wall_seconds"]["median"] > 0
-    assert len({one["case"] for one in results["measurements"]}) == 16
-    assert not any(one.get("imported_httpx") for one in results["measurements"])
+    assert len({one["case"] for one in results["measurements"]}) == 18
+    imports = {one["case"]: (one["imported_before"], one["imported_late"]) for one in successful(results)}
+    assert {case for case, (_, late) in imports.items() if late} == {"first-polars", "first-httpx-polars"}
+    assert "httpx" in imports["cold-polars"][0]
+    assert "httpx" not in imports["warm-polars"][0]
     assert results["start_up"]["with_import_ms"]["median"] > results["start_up"]["bare_ms"]["median"]
     assert results["judged"]["floor_seconds"] > 0
     downloads = [one["peak_mib"]["median"] for one in results["measurements"] if one["case"] == "download"]
@@ -49,6 +53,46 @@ def test_the_quick_benchmarks_measure_every_case_once(tmp_path: Path) -> None:
     assert str(tmp_path) not in page
     pictures = {"wall.png", "waiting.png"} if find_spec("matplotlib") else set()
     assert {path.name for path in tmp_path.glob("*.png")} == pictures
+
+
+def successful(results: dict[str, Any]) -> list[dict[str, Any]]:
+    return [one for one in results["measurements"] if one["status"] == "ok"]
+
+
+def test_two_checkouts_are_compared_case_by_case(tmp_path: Path) -> None:
+    (tmp_path / "appmetrica_frames").symlink_to(ROOT / "appmetrica_frames")
+    ran = run("--quick", "--only", "^(download|parse|warm-polars)$", "--against", str(tmp_path))
+    assert ran.returncode == 0, ran.stderr
+    rows = [line.split(" | ") for line in ran.stdout.splitlines() if line.startswith("| `")]
+    assert [row[0].strip("| ") for row in rows] == 2 * ["`download_appmetrica`, cold"] + [
+        "`read_appmetrica` to Polars, warm"
+    ]
+    for row in rows:
+        for cell in row[2:]:
+            old, new, ratio = (float(number.strip(" *|")) for number in cell.split(","))
+            assert ratio == pytest.approx(new / old, abs=0.02)
+
+
+@pytest.mark.parametrize("is_this_checkout", [False, True])
+def test_only_another_checkout_of_the_package_can_be_compared_with(tmp_path: Path, is_this_checkout: bool) -> None:  # noqa: FBT001
+    ran = run("--quick", "--against", str(ROOT if is_this_checkout else tmp_path))
+    assert ran.returncode == 2
+    assert "--against takes another checkout of this repository" in ran.stderr
+
+
+def test_a_full_cache_is_measured_against_one_export(tmp_path: Path) -> None:
+    arguments = ("--exports", "12", "--rounds", "1", "--data", str(tmp_path))
+    ran = run(*arguments, module="benchmarks.many_exports")
+    assert ran.returncode == 0, ran.stderr
+    head, *figures = ran.stdout.splitlines()
+    assert head == "12 exports cached against 1; medians of 1 processes, 30 calls each."
+    assert [line.partition(":")[0] for line in figures] == [
+        "warm read, the first of a process",
+        "warm read, all",
+        "refresh with max_bytes, the first of a process",
+        "refresh with max_bytes, all",
+    ]
+    assert {len(list((tmp_path / name).rglob("entry.json"))) for name in ("one", "many-12")} == {1, 12}
 
 
 def test_a_pattern_that_matches_no_case_names_them_all() -> None:

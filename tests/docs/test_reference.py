@@ -1,4 +1,4 @@
-"""The API reference: what is public is on its page, as it is documented, and the page needs no network."""
+"""The API reference has every public name with its documentation, and needs no network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Page(HTMLParser):
-    """A page as it is read: the text, and by anchor the text that follows it."""
+    """A parsed page: the text below each anchor, the headings, and what it would fetch."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -56,12 +56,12 @@ class Page(HTMLParser):
         self._tag = ""
 
 
-def said(text: str) -> str:
+def normalize(text: str) -> str:
     return " ".join(text.replace("`", "").split())
 
 
-def public() -> Iterator[tuple[str, Any]]:
-    """Yield everything that is public, by its anchor."""
+def public_names() -> Iterator[tuple[str, Any]]:
+    """Yield every public name, with the anchor that it has on the page."""
     for name in af.__all__:
         thing = getattr(af, name)
         yield name, thing
@@ -74,7 +74,7 @@ def public() -> Iterator[tuple[str, Any]]:
 def html(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("reference")
     ran = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "reference", folder / "made"],
+        [sys.executable, "-W", "error", "-m", "reference", folder / "html"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -82,8 +82,8 @@ def html(tmp_path_factory: pytest.TempPathFactory) -> str:
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.strip() == str(folder / "made" / "index.html")
-    return (folder / "made" / "index.html").read_text("utf-8")
+    assert ran.stdout.strip() == str(folder / "html" / "index.html")
+    return (folder / "html" / "index.html").read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -91,40 +91,40 @@ def page(html: str) -> Page:
     return Page(html)
 
 
-@pytest.mark.parametrize(("anchor", "thing"), list(public()))
-def test_what_is_public_is_there_with_what_it_is(page: Page, anchor: str, thing: Any) -> None:
+@pytest.mark.parametrize(("anchor", "thing"), list(public_names()))
+def test_every_public_name_is_there_with_its_summary(page: Page, anchor: str, thing: Any) -> None:
     assert anchor in page.below
     if not isinstance(thing, str):
-        assert said((inspect.getdoc(thing) or "").split("\n\n")[0]) in said(page.below[anchor])
+        assert normalize((inspect.getdoc(thing) or "").split("\n\n")[0]) in normalize(page.below[anchor])
 
 
 @pytest.mark.parametrize("way", ["read_appmetrica", "scan_appmetrica", "iter_appmetrica", "download_appmetrica"])
-def test_a_signature_has_every_word_with_its_default(page: Page, way: str) -> None:
+def test_a_signature_has_every_parameter_with_its_default(page: Page, way: str) -> None:
     signature, _, _ = page.below[way].partition("->")
-    shown = {word.partition(":")[0]: word.strip(" ,)") for word in signature.split("\t")}
-    for name, word in inspect.signature(getattr(af, way)).parameters.items():
-        default = "" if word.default is word.empty else f" = {word.default!r}"
+    shown = {line.partition(":")[0]: line.strip(" ,)") for line in signature.split("\t")}
+    for name, parameter in inspect.signature(getattr(af, way)).parameters.items():
+        default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
         assert shown[name].endswith(default)
     assert "{words}" not in page.below[way]
 
 
-def test_types_have_the_names_that_people_import(page: Page) -> None:
-    assert "-> polars.DataFrame | pandas.DataFrame | pyarrow.Table:" in said(page.below["read_appmetrica"])
-    assert "frame: polars.DataFrame | polars.LazyFrame | pandas.DataFrame," in said(page.below["expand_json"])
+def test_types_have_the_names_that_users_import(page: Page) -> None:
+    assert "-> polars.DataFrame | pandas.DataFrame | pyarrow.Table:" in normalize(page.below["read_appmetrica"])
+    assert "frame: polars.DataFrame | polars.LazyFrame | pandas.DataFrame," in normalize(page.below["expand_json"])
 
 
 def test_sections_are_headings(page: Page, html: str) -> None:
     sections = [
         heading
-        for _, thing in public()
+        for _, thing in public_names()
         if not isinstance(thing, str)
         for heading in re.findall(r"^([A-Z][\w ]+)\n---", inspect.getdoc(thing) or "", re.MULTILINE)
     ]
-    assert sorted(map(said, page.headings)) == sorted(sections)
+    assert sorted(map(normalize, page.headings)) == sorted(sections)
     assert "----" not in re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
 
 
-def test_nothing_private_is_there(page: Page) -> None:
+def test_no_private_name_is_there(page: Page) -> None:
     names = {piece for anchor in page.below for piece in anchor.split(".")}
     assert {name for name in names if name.startswith("_")} <= {"__init__", "__version__"}
     assert {anchor.split(".")[0] for anchor in page.below} - {"togglestate"} == set(af.__all__)

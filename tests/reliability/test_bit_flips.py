@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,26 +90,32 @@ def stored(words: dict[str, Any]) -> tuple[Path, dict[Path, bytes]]:
     return path, {file: file.read_bytes() for file in (path, path.with_name("entry.json"))}
 
 
-def test_every_flip_in_a_parquet_file_is_noticed(emulator: Emulator, words: dict[str, Any]) -> None:
+def test_every_flip_in_a_parquet_file_is_noticed(
+    emulator: Emulator, words: dict[str, Any], count_tries: Callable[[str], Any]
+) -> None:
+    tries = count_tries("a flipped bit in a Parquet file is noticed")
     path, sound = stored(words)
     before = emulator.preparations, emulator.downloads
     bits = chosen(sound[path], IN_PARQUET)
     for number, bit in enumerate(bits):
+        tries.add()
         is_noticed(path, sound, bit, words, number)
     assert (emulator.preparations, emulator.downloads) == (before[0], before[1] + IN_PARQUET)
-    sys.stdout.write(f"{len(bits)} of {len(sound[path]) * 8} bits of Parquet flipped, seed {SEED}\n")
 
 
-def test_every_flip_in_a_record_is_noticed(emulator: Emulator, words: dict[str, Any]) -> None:
+def test_every_flip_in_a_record_is_noticed(
+    emulator: Emulator, words: dict[str, Any], count_tries: Callable[[str], Any]
+) -> None:
+    tries = count_tries("a flipped bit in a record is noticed")
     path, sound = stored(words)
     record = path.with_name("entry.json")
     before = emulator.preparations, emulator.downloads
     bits = chosen(sound[record], IN_THE_RECORD)
     assert not any(says_the_same(sound[record], bit) for bit in bits)
     for number, bit in enumerate(bits):
+        tries.add()
         is_noticed(record, sound, bit, words, number)
     assert (emulator.preparations, emulator.downloads) == (before[0], before[1] + IN_THE_RECORD)
-    sys.stdout.write(f"{len(bits)} of {len(sound[record]) * 8} bits of entry.json flipped, seed {SEED}\n")
 
 
 def says_the_same(content: bytes, bit: int) -> bool:

@@ -15,6 +15,7 @@ from appmetrica_frames.engine.resolve import open_exports
 from appmetrica_frames.integrations import polars as frames
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import polars as pl
@@ -63,7 +64,7 @@ def size_on_the_wire(server: Emulator, wire_format: str, *, zipped: bool) -> int
         return len(response.read())
 
 
-def check(wire_format: str, framing: Any, tmp_path: Path, *, zipped: bool, places: int) -> None:
+def check(wire_format: str, framing: Any, tmp_path: Path, tries: Any, *, zipped: bool, places: int) -> None:
     with Emulator(bodies={}) as server:
         server.answers["push_tokens"] = body(wire_format)
         assert read(server, tmp_path / "whole", wire_format, retries=0).rows() == ROWS
@@ -71,6 +72,7 @@ def check(wire_format: str, framing: Any, tmp_path: Path, *, zipped: bool, place
         assert size > places
         server.behave()
         for number in range(places):
+            tries.add()
             cache = tmp_path / str(number)
             server.bodies[2 * number + 1] = faults.Cut(number * size // places, framing, gzip=zipped)
             with pytest.raises(af.DownloadError):
@@ -83,21 +85,30 @@ def check(wire_format: str, framing: Any, tmp_path: Path, *, zipped: bool, place
 
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 @pytest.mark.parametrize("wire_format", ["csv", "json"])
-def test_a_gzip_body_cut_anywhere(wire_format: str, framing: Any, tmp_path: Path) -> None:
-    check(wire_format, framing, tmp_path, zipped=True, places=20)
+def test_a_gzip_body_cut_anywhere(
+    wire_format: str, framing: Any, tmp_path: Path, count_tries: Callable[[str], Any]
+) -> None:
+    tries = count_tries("a cut gzip body is noticed, and fetched again")
+    check(wire_format, framing, tmp_path, tries, zipped=True, places=20)
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 @pytest.mark.parametrize("wire_format", ["csv", "json"])
-def test_a_gzip_body_cut_at_200_places(wire_format: str, framing: Any, tmp_path: Path) -> None:
-    check(wire_format, framing, tmp_path, zipped=True, places=200)
+def test_a_gzip_body_cut_at_200_places(
+    wire_format: str, framing: Any, tmp_path: Path, count_tries: Callable[[str], Any]
+) -> None:
+    tries = count_tries("a cut gzip body is noticed, and fetched again")
+    check(wire_format, framing, tmp_path, tries, zipped=True, places=200)
 
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 @pytest.mark.parametrize("wire_format", ["csv", "json"])
-def test_a_plain_body_cut_anywhere(wire_format: str, framing: Any, tmp_path: Path) -> None:
-    check(wire_format, framing, tmp_path, zipped=False, places=50)
+def test_a_plain_body_cut_anywhere(
+    wire_format: str, framing: Any, tmp_path: Path, count_tries: Callable[[str], Any]
+) -> None:
+    tries = count_tries("a cut plain body is noticed, and fetched again")
+    check(wire_format, framing, tmp_path, tries, zipped=False, places=50)
 
 
 def test_one_call_survives_as_many_cuts_as_it_has_retries(tmp_path: Path) -> None:

@@ -270,22 +270,17 @@ def mostly_exhaustive(names: Iterable[str]) -> list[Any]:
     return [name if name in IN_EVERY_RUN else pytest.param(name, marks=pytest.mark.exhaustive) for name in names]
 
 
-def say(line: str) -> None:
-    sys.stdout.write(f"{line}\n")  # pytest -rP shows it
-
-
 def numbered(count: int, *, every_error: bool) -> Iterator[tuple[int, int]]:
     for number in range(1, count + 1):
         for error in ERRORS if every_error else (ERRORS[number % len(ERRORS)],):
             yield number, error
 
 
-def fails_everywhere(name: str, scenario: Scenario, make: Callable[[Path], World], tmp_path: Path) -> int:
+def fails_everywhere(name: str, scenario: Scenario, make: Callable[[Path], World], tmp_path: Path, tries: Any) -> int:
     dry = make(tmp_path / "dry")
     scenario.before(dry)
     points = Points(dry.cache)
     act(scenario, dry, points)
-    tried = 0
     for number, error in numbered(len(points.seen), every_error=scenario.every_error):
         world = make(tmp_path / f"{number}-{error}")
         scenario.before(world)
@@ -296,25 +291,30 @@ def fails_everywhere(name: str, scenario: Scenario, make: Callable[[Path], World
         except (Exception, AssertionError) as wrong:
             wrong.add_note(f"{name}: {os.strerror(error)} at {failed.seen[number - 1 : number]}, the {number}th")
             raise
-        tried += len(failed.seen) >= number
-    say(f"{name}: {tried} failures injected, at {len(points.seen)} file operations")
-    return tried
+        tries.add(len(failed.seen) >= number)
+    return int(tries.count)
 
 
 @pytest.mark.parametrize("name", mostly_exhaustive(SCENARIOS))
-def test_a_failure_at_every_file_operation(name: str, emulator: Emulator, tmp_path: Path) -> None:
-    tried = fails_everywhere(name, SCENARIOS[name], lambda path: World(emulator, path), tmp_path)
+def test_a_failure_at_every_file_operation(
+    name: str, emulator: Emulator, tmp_path: Path, count_tries: Callable[[str], Any]
+) -> None:
+    tries = count_tries(f"a failed file operation costs no rows: {name}")
+    tried = fails_everywhere(name, SCENARIOS[name], lambda path: World(emulator, path), tmp_path, tries)
     assert tried >= LEAST[name]
 
 
 @pytest.mark.exhaustive
-def test_a_failure_at_every_file_operation_of_an_export_in_parts(tmp_path: Path) -> None:
+def test_a_failure_at_every_file_operation_of_an_export_in_parts(
+    tmp_path: Path, count_tries: Callable[[str], Any]
+) -> None:
+    tries = count_tries("a failed file operation costs no rows: publish in parts")
     with Emulator(rows_per_day=3000, parts_above=11) as server:
         whole = WorldOfParts(server, tmp_path / "whole").read()
         assert len(whole) > 11
         scenario = Scenario(lambda _: None, WorldOfParts.read, whole, left=(None, whole))
         make = partial(WorldOfParts, server, fresh=whole)
-        assert fails_everywhere("publish in parts", scenario, make, tmp_path) >= 60
+        assert fails_everywhere("publish in parts", scenario, make, tmp_path, tries) >= 60
 
 
 KILLED_WHILE = {
@@ -354,7 +354,10 @@ class Nursery:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process for each kill is forked")
 @pytest.mark.parametrize("stage", mostly_exhaustive(KILLED_WHILE))
-def test_a_kill_at_every_file_operation(stage: str, emulator: Emulator, tmp_path: Path) -> None:
+def test_a_kill_at_every_file_operation(
+    stage: str, emulator: Emulator, tmp_path: Path, count_tries: Callable[[str], Any]
+) -> None:
+    tries = count_tries(f"a kill at any file operation leaves the old export or the new: {stage}")
     before, words, left = KILLED_WHILE[stage]
     nursery, killed, finished = Nursery(World(emulator, tmp_path), words), 0, False
     with closing(nursery):
@@ -366,8 +369,8 @@ def test_a_kill_at_every_file_operation(stage: str, emulator: Emulator, tmp_path
             assert ended in {-signal.SIGKILL, 0}
             finished = ended == 0
             killed += not finished
+            tries.add(not finished)
             began = time.monotonic()
             heals(world, left, damage=stage == "dropping")
             assert time.monotonic() - began < 5, "a dead process is waited for"
-    say(f"{stage}: killed at {killed} file operations")
     assert killed >= LEAST_KILLS

@@ -17,6 +17,7 @@ import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 PROCESSES, THREADS = 8, 4
@@ -86,7 +87,9 @@ def asked_at_once(server: Emulator, cache: Path, lock: str) -> set[str]:
 
 
 @pytest.mark.parametrize("lock", ["lock", "no lock"])
-def test_all_read_the_same(lock: str, tmp_path: Path) -> None:
+def test_all_read_the_same(lock: str, tmp_path: Path, count_tries: Callable[[str], Any]) -> None:
+    tries = count_tries(f"calls at the same time read the same, {lock}")
+    tries.add(PROCESSES * THREADS)
     with Emulator(rows_per_day=2000, preparation=0.5) as server:
         read = asked_at_once(server, tmp_path / "shared", lock)
         assert len(read) == 1
@@ -94,7 +97,6 @@ def test_all_read_the_same(lock: str, tmp_path: Path) -> None:
         assert server.preparations == 1
         if lock == "lock":
             assert server.downloads == 1
-        sys.stdout.write(f"{lock}: {PROCESSES} x {THREADS} asked, {server.downloads} downloaded\n")
     assert af.Cache(tmp_path / "shared").verify().damaged == ()
     assert len(af.Cache(tmp_path / "shared").ls()) == 1
 
