@@ -14,7 +14,7 @@ from .files import FileWriter
 from .request import Refusal
 from .simulation.population import FIRST_DAY, LIFETIME
 from .simulation.rng import draw, mix
-from .simulation.sessions import DAY, LATEST
+from .simulation.sessions import DAY, MAX_LATENESS
 from .simulation.tables import TABLES
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .files import PreparedFile, Shelf
     from .request import ExportRequest
     from .simulation.population import Population, Visits
-    from .simulation.rng import U64, Flags, Ints
+    from .simulation.rng import U64, Bools, Ints
     from .simulation.rows import Rows
     from .simulation.tables import Table
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 MORE_PARTS = "The export is too large: {rows} rows and more. Try to use more parts."
 TOGETHER = 30
 WRITTEN_AT_ONCE = 16_384
-LATEST_DAYS = int(LATEST // DAY) + 1
+LATEST_DAYS = int(MAX_LATENESS // DAY) + 1
 
 
 class Abandoned(Exception):  # noqa: N818 - nobody's fault: the job was moved, or the server stops
@@ -119,7 +119,7 @@ class Export:
     def _visits(self, progress: Callable[[float], None]) -> Iterator[Visits]:
         days = self._days()
         ordered = days[::-1] if self._table.latest_only else days
-        for visits in self.population.visits(ordered, fresh_only=self._table.fresh_only):
+        for visits in self.population.visits(ordered, installs_only=self._table.installs_only):
             yield self._share(visits)
             progress((abs(int(visits.day[-1]) - ordered[0]) + 1) / len(days) if len(visits) else 0.0)
 
@@ -127,7 +127,7 @@ class Export:
         number, count = self.request.part
         if count == 1:
             return visits
-        return visits.take(np.flatnonzero(draw(visits.root, "part") % np.uint64(count) == number))
+        return visits.take(np.flatnonzero(draw(visits.seed, "part") % np.uint64(count) == number))
 
     def _rows(self, visits: Visits) -> Rows:
         rows = self._table.rows(visits)
@@ -136,12 +136,12 @@ class Export:
     def _frame(self, rows: Rows) -> pl.DataFrame:
         filters = self.request.filters
         names = dict.fromkeys((*self.request.fields, *(name for name, _ in filters)))
-        frame = self._table.frame(rows, tuple(names))
+        frame = self._table.build_frame(rows, tuple(names))
         for name, value in filters:
             frame = frame.filter(_worded(frame[name]) == value)
         return frame.select(self.request.fields)
 
-    def _wanted(self, rows: Rows) -> Flags:
+    def _wanted(self, rows: Rows) -> Bools:
         when = rows["received"] if self.request.by_receipt else rows["time"]
         return (when >= self._since) & (when <= self._until) & (rows["received"] <= self.as_of)
 
@@ -153,15 +153,15 @@ class Latest:
         self._seen: U64 = np.empty(0, np.uint64)
 
     def of(self, rows: Rows) -> Rows:
-        owners, first = np.unique(rows.owner, return_index=True)
+        owners, first = np.unique(rows.device_id, return_index=True)
         new = ~np.isin(owners, self._seen, assume_unique=True)
         self._seen = np.concatenate([self._seen, owners[new]])
         return rows.take(first[new])
 
 
-def _shuffled(received: Ints) -> Ints:
+def _shuffled(receive_time: Ints) -> Ints:
     """Return an order in which rows of the same half-minute stay together; more order than this is not promised."""
-    return np.argsort(mix((received // TOGETHER).astype(np.uint64)), kind="stable")
+    return np.argsort(mix((receive_time // TOGETHER).astype(np.uint64)), kind="stable")
 
 
 def _worded(series: pl.Series) -> pl.Series:
