@@ -175,7 +175,7 @@ def test_a_reader_that_needs_the_export_again_gets_all_parts_without_a_header() 
 
 @pytest.fixture
 def server() -> Iterator[Emulator]:
-    with Emulator(rows_per_day=2_000, parts_above=700, clock=MovableClock(start=NOON)) as emulator:
+    with Emulator(rows_per_day=2_000, max_rows_per_file=700, clock=MovableClock(start=NOON)) as emulator:
         yield emulator
 
 

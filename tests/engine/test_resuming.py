@@ -42,7 +42,7 @@ class Impatient:
         return self.server.clock.now()
 
     def sleep(self, seconds: float) -> None:
-        self.server.settle()
+        self.server.wait_until_idle()
         left = self.interrupted_at - self.server.clock.now()
         self.server.clock.advance(min(seconds, left))
         if left <= seconds:
@@ -133,7 +133,7 @@ def test_a_damaged_mark_is_no_mark(server: Emulator, content: bytes) -> None:
 
 def test_a_parted_export_goes_on_in_its_parts() -> None:
     with Emulator(
-        rows_per_day=2_000, parts_above=700, preparation=PREPARATION, clock=MovableClock(start=NOON)
+        rows_per_day=2_000, max_rows_per_file=700, preparation=PREPARATION, clock=MovableClock(start=NOON)
     ) as server:
         words: dict[str, Any] = {"max_age": 24 * 60 * MINUTE, "resource": "events"}
         with pytest.raises(KeyboardInterrupt):
@@ -167,7 +167,7 @@ def test_a_killed_process_leaves_the_mark() -> None:
                 assert process.poll() is None
             process.send_signal(signal.SIGKILL)
         assert len(marks()) == 1
-        server.settle()
+        server.wait_until_idle()
         server.clock.advance(PREPARATION)
         client = af.Client(server.token, base_url=server.base_url, poll=(0.01, 0.01), progress=False)
         words: dict[str, Any] = {"date_since": "2024-07-29", "date_until": "2024-07-29", "max_age": 3600}
