@@ -1,8 +1,9 @@
-"""A Logs API on this machine: a real HTTP server with a simulated population behind it."""
+"""A Logs API emulator: a real HTTP server on loopback with a simulated population behind it."""
 
 from . import faults
 from .clock import MovableClock
+from .command import serve
 from .exchanges import Exchange
-from .server import Emulator, serve
+from .server import Emulator
 
 __all__ = ["Emulator", "Exchange", "MovableClock", "faults", "serve"]

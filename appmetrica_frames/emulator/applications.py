@@ -1,4 +1,4 @@
-"""The two applications that the emulator knows: each with its own population, queue and time zone."""
+"""The two applications of the emulator, each with its own population, queue and time zone."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from zoneinfo import ZoneInfo
 
 @dataclass(frozen=True, slots=True)
 class Application:
-    """One application.
+    """An application.
 
     Attributes
     ----------
     offset
-        Seconds east of Greenwich without summer time: where the simulated days of this application begin.
+        Seconds ahead of UTC without summer time; simulated days start at midnight there.
     """
 
     id: int
@@ -29,18 +29,18 @@ class Application:
     def zone(self) -> ZoneInfo:
         return ZoneInfo(self.time_zone_name)
 
-    def day(self, unix: float) -> int:
-        """Return the number of the simulated day that holds an instant."""
-        return int((unix + self.offset) // 86_400)
+    def day(self, instant: float) -> int:
+        """Return the number of the simulated day at an instant."""
+        return int((instant + self.offset) // 86_400)
 
-    def described(self, now: float) -> dict[str, Any]:
-        """Return what the Management API says about the application."""
-        shift = datetime.fromtimestamp(now, UTC).astimezone(self.zone).utcoffset()
+    def to_json(self, now: float) -> dict[str, Any]:
+        """Return the application as in responses of the Management API."""
+        offset = datetime.fromtimestamp(now, UTC).astimezone(self.zone).utcoffset()
         return {
             "id": self.id,
             "name": self.name,
             "time_zone_name": self.time_zone_name,
-            "time_zone_offset": int(shift.total_seconds()) if shift else 0,
+            "time_zone_offset": int(offset.total_seconds()) if offset else 0,
             "status": "Active",
             "permission": "own",
             "bundle_id": self.android_package,

@@ -1,4 +1,4 @@
-"""Where jobs become files: acts on what the queues decide, with one worker thread for each application."""
+"""Builds the files of the queued jobs, with one worker thread for each application."""
 
 from __future__ import annotations
 
@@ -8,58 +8,92 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from .export import Abandoned, Export
-from .files import PreparedFile, Shelf, whole_file
-from .queue import ANY_AGE, CAPACITY, KEPT, Queue, Waiting
-from .request import Refusal, parse
+from .export import BuildCancelled, Export
+from .files import FileStore, PreparedFile, write_file
+from .queue import ANY_AGE, FILE_LIFETIME, MAX_JOBS, Queue, Waiting
+from .request import ApiError, parse
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from .applications import Application
     from .clock import Clock
-    from .queue import Answer, Job
+    from .queue import Job, Response
     from .request import ExportRequest
     from .simulation.population import Population
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
-    """How this emulator deviates from the plain case."""
+class BuildOptions:
+    """How files are built.
+
+    Attributes
+    ----------
+    answers
+        CSV bytes by resource, to use instead of simulated rows.
+    """
 
     preparation: float
-    parts_above: int | None
+    max_rows_per_file: int | None
     native_json: bool
     answers: dict[str, bytes]
 
 
 @dataclass(slots=True)
 class Build:
-    """One attempt at a job: what it is for, how far it is, and whether it is still wanted."""
+    """One attempt at a job, with its progress; `stop` cancels it."""
 
     number: int
     request: ExportRequest
-    started: float
+    started_at: float
     as_of: float
     stop: Event = field(default_factory=Event)
-    done: float = 0.0
+    progress: float = 0.0
 
-    def advanced(self, share: float) -> None:
+    def report_progress(self, share: float) -> None:
         if self.stop.is_set():
-            raise Abandoned
-        self.done = share
+            raise BuildCancelled
+        self.progress = share
 
 
-class Bench:
-    """The jobs of one application: its queue, its worker thread, the requests behind the queue's keys."""
+@dataclass(slots=True)
+class Snapshot:
+    """An instant of the data, and the parts that were built from it."""
 
-    def __init__(self, population: Population, rules: Rules, clock: Clock) -> None:
-        self.queue: Queue[PreparedFile] = Queue(rules.preparation)
+    as_of: float
+    parts: set[Hashable] = field(default_factory=set)
+
+
+class Snapshots:
+    """One snapshot for each export that is requested in parts."""
+
+    def __init__(self) -> None:
+        self._by_export: dict[Hashable, Snapshot] = {}
+
+    def assign(self, request: ExportRequest, started_at: float) -> tuple[float, set[Hashable]]:
+        """Return the instant whose data a build uses, and the keys of the parts that it makes outdated.
+
+        Building a part for a second time renews the snapshot, and with it all other parts.
+        """
+        snapshot = self._by_export.get(request.export_key)
+        outdated: set[Hashable] = set()
+        if snapshot is None or request.key in snapshot.parts or started_at - snapshot.as_of > FILE_LIFETIME:
+            outdated = snapshot.parts - {request.key} if snapshot else set()
+            snapshot = self._by_export[request.export_key] = Snapshot(started_at)
+        snapshot.parts.add(request.key)
+        return snapshot.as_of, outdated
+
+
+class AppQueue:
+    """The jobs of one application: its queue, its worker thread, and the requests by their key."""
+
+    def __init__(self, population: Population, options: BuildOptions, clock: Clock) -> None:
+        self.queue: Queue[PreparedFile] = Queue(options.preparation)
         self.preparations = 0
         self._population = population
-        self._rules = rules
+        self._options = options
         self._clock = clock
-        self._shelf = Shelf()
+        self._store = FileStore()
         self._lock = Lock()
         self._requests: dict[object, ExportRequest] = {}
         self._build: Build | None = None
@@ -67,120 +101,120 @@ class Bench:
         self._foreign: set[object] = set()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="emulator-build")
 
-    def ask(self, request: ExportRequest, oldest: float) -> Answer[PreparedFile]:
+    def request(self, request: ExportRequest, max_age: float) -> Response[PreparedFile]:
         with self._lock:
             self._requests.setdefault(request.key, request)
-            answer = self.queue.ask(request.key, oldest, self._clock.now())
-            self._follow()
-            return answer
+            response = self.queue.request(request.key, max_age, self._clock.now())
+            self._sync_with_queue()
+            return response
 
-    def occupy(self, jobs: int) -> None:
-        """Enqueue small exports that nobody here asked for; they are no preparations."""
+    def add_foreign_jobs(self, jobs: int) -> None:
+        """Enqueue small exports of other clients, which `preparations` does not count."""
         with self._lock:
             now = self._clock.now()
             self.queue.advance(now)
-            if len(self.queue.jobs) + jobs > CAPACITY:
-                raise ValueError(f"The queue holds {CAPACITY} jobs, {len(self.queue.jobs)} are there.")
+            if len(self.queue.jobs) + jobs > MAX_JOBS:
+                raise ValueError(f"The queue holds at most {MAX_JOBS} jobs and has {len(self.queue.jobs)} already.")
             for _ in range(jobs):
-                request = foreign(self._population.application, len(self._foreign) + 1)
+                request = build_foreign_request(self._population.application, len(self._foreign) + 1)
                 self._foreign.add(request.key)
                 self._requests[request.key] = request
-                self.queue.ask(request.key, ANY_AGE, now)
-            self._follow()
+                self.queue.request(request.key, ANY_AGE, now)
+            self._sync_with_queue()
 
-    def unfinished(self) -> list[tuple[Job[PreparedFile], ExportRequest, float]]:
-        """Return the unfinished jobs with their requests and progress, as `get_active_queries` lists them."""
+    def list_unfinished(self) -> list[tuple[Job[PreparedFile], ExportRequest, float]]:
+        """Return the unfinished jobs, each with its request and its progress."""
         with self._lock:
             self.queue.advance(self._clock.now())
-            self._follow()
+            self._sync_with_queue()
             return [(job, self._requests[job.key], self._progress(job)) for job in self.queue.jobs]
 
     def progress(self, waiting: Waiting[PreparedFile]) -> float:
         with self._lock:
             return self._progress(waiting.job)
 
-    def settle(self) -> None:
-        """Wait until the build under way, if any, is done: the worker takes one thing after another."""
+    def wait_until_idle(self) -> None:
+        """Wait for the current build, if any; the worker runs one task after another."""
         self._worker.submit(int).result()
 
     def close(self) -> None:
-        """Give up what is being built, wait for the worker thread, remove every file."""
+        """Cancel the current build, wait for the worker thread, and remove all files."""
         with self._lock:
             self.queue.jobs.clear()
             if self._build is not None:
                 self._build.stop.set()
         self._worker.shutdown(wait=True, cancel_futures=True)
-        self._shelf.clear()
+        self._store.clear()
 
     def _progress(self, job: Job[PreparedFile]) -> float:
         if self._build is None or self._build.number != job.number:
-            return self.queue.progress(job, self._clock.now()) if job.built else 0.0
-        return min(self._build.done, self.queue.progress(job, self._clock.now()))
+            return self.queue.progress(job, self._clock.now()) if job.file else 0.0
+        return min(self._build.progress, self.queue.progress(job, self._clock.now()))
 
-    def _follow(self) -> None:
-        """Start building what the queue has at its head, give up what it has not, remove dropped files."""
+    def _sync_with_queue(self) -> None:
+        """Build the queue's first job, cancel any other build, and remove dropped files."""
         while self.queue.dropped:
             self.queue.dropped.pop().discard()
-        job = self.queue.being_prepared()
+        job = self.queue.get_current_job()
         if self._build is not None and (job is None or job.number != self._build.number):
             self._build.stop.set()
             self._build = None
-        if job is not None and job.built is None and self._build is None and job.started is not None:
-            self._build = self._begun(job.number, self._requests[job.key], job.started)
+        if job is not None and job.file is None and self._build is None and job.started_at is not None:
+            self._build = self._new_build(job.number, self._requests[job.key], job.started_at)
             self._worker.submit(self._run, self._build)
 
-    def _begun(self, number: int, request: ExportRequest, started: float) -> Build:
+    def _new_build(self, number: int, request: ExportRequest, started_at: float) -> Build:
         if request.part[1] == 1:
-            return Build(number, request, started, as_of=started)
-        as_of, outdated = self._snapshots.take(request, started)
+            return Build(number, request, started_at, as_of=started_at)
+        as_of, outdated = self._snapshots.assign(request, started_at)
         for key in outdated:
-            self.queue.forget(key)
-        return Build(number, request, started, as_of)
+            self.queue.drop(key)
+        return Build(number, request, started_at, as_of)
 
     def _run(self, build: Build) -> None:
-        begun = time.monotonic()
+        start = time.monotonic()
         try:
-            content = self._outcome(build)
-        except Abandoned:
+            content = self._build_file(build)
+        except BuildCancelled:
             return
         with self._lock:
-            # A build that keeps within its time is created on schedule, however far the clock was moved meanwhile.
-            late = time.monotonic() - begun > self._rules.preparation
+            # The clock may have been moved during the build: a file built in time is dated by its schedule.
+            late = time.monotonic() - start > self._options.preparation
             self.preparations += content.status == 200 and build.request.key not in self._foreign  # noqa: PLR2004
-            self.queue.built(build.number, content, self._clock.now() if late else build.started)
+            self.queue.set_content(build.number, content, self._clock.now() if late else build.started_at)
             if self._build is build:
                 self._build = None
             self.queue.advance(self._clock.now())
-            self._follow()
+            self._sync_with_queue()
 
-    def _outcome(self, build: Build) -> PreparedFile:
+    def _build_file(self, build: Build) -> PreparedFile:
         try:
-            return self._content(build)
-        except Refusal as refusal:
-            return whole_file(self._shelf, refusal.status, "application/json", refusal.body())
-        except Abandoned:
+            return self._build_content(build)
+        except ApiError as error:
+            return write_file(self._store, error.status, "application/json", error.body())
+        except BuildCancelled:
             raise
-        except Exception as fault:  # noqa: BLE001 - a fault must end the job, or its askers would wait for ever
-            described = Refusal(500, f"The emulator failed to build the file: {fault!r}")
-            return whole_file(self._shelf, 500, "application/json", described.body())
+        except Exception as failure:  # noqa: BLE001 - any failure must end the job, or its clients would wait for ever
+            failed = ApiError(500, f"The emulator failed to build the file: {failure!r}")
+            return write_file(self._store, 500, "application/json", failed.body())
 
-    def _content(self, build: Build) -> PreparedFile:
-        override = self._rules.answers.get(build.request.resource.name)
+    def _build_content(self, build: Build) -> PreparedFile:
+        override = self._options.answers.get(build.request.resource.name)
         if override is not None:
-            return whole_file(self._shelf, 200, "text/csv", override)
+            return write_file(self._store, 200, "text/csv", override)
         export = Export(
             build.request,
             self._population,
             as_of=build.as_of,
-            parts_above=self._rules.parts_above,
-            native_json=self._rules.native_json,
+            max_rows_per_file=self._options.max_rows_per_file,
+            native_json=self._options.native_json,
         )
-        return export.build(self._shelf, build.advanced)
+        return export.build(self._store, build.report_progress)
 
 
-def foreign(application: Application, number: int) -> ExportRequest:
-    """Return somebody else's request, other than all before it."""
-    words = {
+def build_foreign_request(application: Application, number: int) -> ExportRequest:
+    """Return a request of another client, different from those before it."""
+    parameters = {
         "application_id": str(application.id),
         "fields": "city",
         "date_since": "2020-01-01",
@@ -188,32 +222,4 @@ def foreign(application: Application, number: int) -> ExportRequest:
         "limit": "1",
         "version": f"somebody-else-{number}",
     }
-    return parse("installations.csv", tuple(words.items()), application)
-
-
-@dataclass(slots=True)
-class Snapshot:
-    """The data of one instant, and the parts that were made of them."""
-
-    as_of: float
-    made: set[Hashable] = field(default_factory=set)
-
-
-class Snapshots:
-    """One snapshot for each export that was asked for in parts."""
-
-    def __init__(self) -> None:
-        self._known: dict[Hashable, Snapshot] = {}
-
-    def take(self, request: ExportRequest, started: float) -> tuple[float, set[Hashable]]:
-        """Return the instant whose data a build uses, and the keys of the parts that are outdated by it.
-
-        A part that was made before asks for new data, and with them all other parts.
-        """
-        known = self._known.get(request.family)
-        outdated: set[Hashable] = set()
-        if known is None or request.key in known.made or started - known.as_of > KEPT:
-            outdated = known.made - {request.key} if known else set()
-            known = self._known[request.family] = Snapshot(started)
-        known.made.add(request.key)
-        return known.as_of, outdated
+    return parse("installations.csv", tuple(parameters.items()), application)

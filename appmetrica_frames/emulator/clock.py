@@ -1,4 +1,4 @@
-"""The emulator's clock, which tests move instead of waiting."""
+"""The clock of the emulator, which tests move instead of waiting."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Anything that knows the time and can be moved forward."""
+    """Anything that tells the time and can be moved forward."""
 
     def now(self) -> float: ...
 
@@ -21,8 +21,8 @@ class MovableClock:
     Parameters
     ----------
     start : float, optional
-        UNIX seconds. When given, the clock stands still there and moves only by `advance`; otherwise it is real time
-        plus whatever it was advanced by.
+        UNIX seconds. If given, the clock starts there and moves only with `advance`; otherwise it is real time plus
+        all advances.
 
     Examples
     --------
@@ -44,6 +44,6 @@ class MovableClock:
             return (time.time() if self._start is None else self._start) + self._moved
 
     def advance(self, seconds: float) -> None:
-        """Move the clock by that many seconds."""
+        """Move the clock forward by some seconds."""
         with self._lock:
             self._moved += seconds

@@ -1,4 +1,4 @@
-"""What was asked and answered, recorded for tests and demonstrations."""
+"""A log of requests and responses, for tests and demonstrations."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-SMALL = 64 << 10
+MAX_TEXT = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and its answer.
+    """One request and its response.
 
     Attributes
     ----------
     number : int
-        Counted from 1 in the order in which the answers' headers went out.
+        Counted from 1 in the order in which the response headers were sent.
     method, path : str
     query : tuple of (str, str)
         The decoded query pairs in the order sent.
     headers : dict of str to str
         The request's headers, names in lower case.
     status : int
-        The answer's status.
+        The status of the response.
     text : str
-        The answer's body where it is small and no file, otherwise an empty text.
+        The body of the response if it is small and not a file, otherwise an empty string.
     """
 
     number: int
@@ -43,7 +43,7 @@ class Exchange:
 
 
 class Recorder:
-    """ASGI middleware that appends an `Exchange` for every answer before any byte of it leaves."""
+    """ASGI middleware that appends an `Exchange` for every response before any byte of it is sent."""
 
     def __init__(self, app: ASGIApp, exchanges: list[Exchange]) -> None:
         self.app = app
@@ -54,23 +54,24 @@ class Recorder:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        held: list[Message] = []
+        held_back: list[Message] = []
 
-        # The head is held until the body's first piece is known: whoever reads the answer finds it recorded.
-        async def recording(message: Message) -> None:
+        # The headers are held_back back until the first chunk of the body is known, so that a client that reads the
+        # response finds it in the log.
+        async def send_recorded(message: Message) -> None:
             if message["type"] == "http.response.start":
-                held.append(message)
+                held_back.append(message)
                 return
-            if held:
-                start = held.pop()
-                self.exchanges.append(_exchange(next(self._numbers), scope, start, message))
+            if held_back:
+                start = held_back.pop()
+                self.exchanges.append(_build_exchange(next(self._numbers), scope, start, message))
                 await send(start)
             await send(message)
 
-        await self.app(scope, receive, recording)
+        await self.app(scope, receive, send_recorded)
 
 
-def _exchange(number: int, scope: Scope, start: Message, body: Message) -> Exchange:
+def _build_exchange(number: int, scope: Scope, start: Message, body: Message) -> Exchange:
     return Exchange(
         number=number,
         method=scope["method"],
@@ -84,6 +85,6 @@ def _exchange(number: int, scope: Scope, start: Message, body: Message) -> Excha
 
 def _text(body: Message) -> str:
     content: bytes = body.get("body", b"")
-    if body.get("more_body") or len(content) > SMALL:
+    if body.get("more_body") or len(content) > MAX_TEXT:
         return ""
     return content.decode("utf-8", "replace")

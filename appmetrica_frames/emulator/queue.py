@@ -1,7 +1,7 @@
-"""The job queue of one application, decided purely: no threads, no sockets, and time is an argument.
+"""The job queue of one application as a pure state machine: no threads, no sockets, time is an argument.
 
-A job waits, is prepared alone, and leaves a file that is kept for 24 hours from its creation. Preparing takes
-`preparation` seconds of the caller's clock and, besides, until the caller reports the job's content as built.
+Jobs are prepared one after another, and each leaves a file that is kept for 24 hours. A job is done when `preparation`
+seconds have passed on the caller's clock and the caller has set its content.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 Content = TypeVar("Content")
 
-KEPT = 24 * 3600.0
-CAPACITY = 3
+FILE_LIFETIME = 24 * 3600.0
+MAX_JOBS = 3
 ANY_AGE = inf
 NO_AGE = -inf
 
@@ -25,21 +25,21 @@ NO_AGE = -inf
 @dataclass(frozen=True, slots=True)
 class File(Generic[Content]):
     content: Content
-    created: float
+    created_at: float
 
     def age(self, now: float) -> float:
-        return now - self.created
+        return now - self.created_at
 
 
 @dataclass(frozen=True, slots=True)
 class Job(Generic[Content]):
-    """One export to be prepared; each attempt at it has a number of its own, so that a late build is recognised."""
+    """An export to prepare; every attempt has a new number, so that a late build is recognised."""
 
     key: Hashable
     number: int
-    asked: float
-    started: float | None = None
-    built: File[Content] | None = None
+    requested_at: float
+    started_at: float | None = None
+    file: File[Content] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,91 +62,91 @@ class Full:
     pass
 
 
-Answer: TypeAlias = Ready[Content] | Waiting[Content] | Moved | Full
+Response: TypeAlias = Ready[Content] | Waiting[Content] | Moved | Full
 
 
 class Queue(Generic[Content]):
-    """At most three unfinished jobs, worked off one after another, and the files they left."""
+    """At most three unfinished jobs, prepared one after another, and the files of finished ones."""
 
     def __init__(self, preparation: float) -> None:
         self.preparation = preparation
         self.jobs: list[Job[Content]] = []
         self.files: dict[Hashable, File[Content]] = {}
         self.dropped: list[Content] = []
-        self._numbers = 0
+        self._last_number = 0
 
-    def ask(self, key: Hashable, oldest: float, now: float) -> Answer[Content]:
-        """Decide what a request is answered, where a file of at most `oldest` seconds would do for it."""
+    def request(self, key: Hashable, max_age: float, now: float) -> Response[Content]:
+        """Return the response to a request that accepts a file of at most `max_age` seconds."""
         self.advance(now)
-        file = self._acceptable(key, oldest, now)
-        job = self._unfinished(key)
+        file = self._find_file(key, max_age, now)
+        job = self._find_job(key)
         if job is not None:
-            return self._join(job, restricted=oldest < ANY_AGE and file is None, now=now)
+            return self._join(job, restricted=max_age < ANY_AGE and file is None, now=now)
         if file is not None:
             return Ready(file)
-        return Full() if len(self.jobs) >= CAPACITY else Waiting(self._enqueue(key, now, asked=now))
+        return Full() if len(self.jobs) >= MAX_JOBS else Waiting(self._enqueue(key, now, requested_at=now))
 
     def advance(self, now: float) -> None:
-        """Let time pass: finish what is ready, start what is next, drop what is too old."""
+        """Move to `now`: finish and start jobs, drop expired files."""
         while self.jobs and self._finish(self.jobs[0], now):
             pass
-        for key in [key for key, file in self.files.items() if file.age(now) > KEPT]:
+        for key in [key for key, file in self.files.items() if file.age(now) > FILE_LIFETIME]:
             self.dropped.append(self.files.pop(key).content)
 
-    def built(self, number: int, content: Content, created: float) -> None:
-        """Take the content of the job that is being prepared; content of an attempt given up is dropped."""
+    def set_content(self, number: int, content: Content, created_at: float) -> None:
+        """Set the content of the current job; the content of a cancelled attempt is dropped."""
         if self.jobs and self.jobs[0].number == number:
-            self.jobs[0] = replace(self.jobs[0], built=File(content, created))
+            self.jobs[0] = replace(self.jobs[0], file=File(content, created_at))
         else:
             self.dropped.append(content)
 
-    def forget(self, key: Hashable) -> None:
-        """Drop a file before its time."""
+    def drop(self, key: Hashable) -> None:
+        """Drop a file before it expires."""
         if key in self.files:
             self.dropped.append(self.files.pop(key).content)
 
-    def being_prepared(self) -> Job[Content] | None:
+    def get_current_job(self) -> Job[Content] | None:
         return self.jobs[0] if self.jobs else None
 
     def progress(self, job: Job[Content], now: float) -> float:
         """Return the share of the preparation time that has passed, from 0 to 1."""
-        if job.started is None:
+        if job.started_at is None:
             return 0.0
-        return 1.0 if self.preparation <= 0 else min(1.0, max(0.0, now - job.started) / self.preparation)
+        return 1.0 if self.preparation <= 0 else min(1.0, max(0.0, now - job.started_at) / self.preparation)
 
-    def _acceptable(self, key: Hashable, oldest: float, now: float) -> File[Content] | None:
+    def _find_file(self, key: Hashable, max_age: float, now: float) -> File[Content] | None:
         file = self.files.get(key)
-        return file if file is not None and file.age(now) <= min(oldest, KEPT) else None
+        return file if file is not None and file.age(now) <= min(max_age, FILE_LIFETIME) else None
 
-    def _unfinished(self, key: Hashable) -> Job[Content] | None:
+    def _find_job(self, key: Hashable) -> Job[Content] | None:
         return next((job for job in self.jobs if job.key == key), None)
 
-    def _join(self, job: Job[Content], *, restricted: bool, now: float) -> Answer[Content]:
+    def _join(self, job: Job[Content], *, restricted: bool, now: float) -> Response[Content]:
         if not restricted:
             return Waiting(job)
-        if job.built is not None:
-            self.dropped.append(job.built.content)
+        if job.file is not None:
+            self.dropped.append(job.file.content)
         self.jobs.remove(job)
-        self._enqueue(job.key, now, asked=job.asked)
+        self._enqueue(job.key, now, requested_at=job.requested_at)
         return Moved()
 
-    def _enqueue(self, key: Hashable, now: float, *, asked: float) -> Job[Content]:
-        self._numbers += 1
-        self.jobs.append(Job(key, self._numbers, asked))
+    def _enqueue(self, key: Hashable, now: float, *, requested_at: float) -> Job[Content]:
+        self._last_number += 1
+        self.jobs.append(Job(key, self._last_number, requested_at))
         self._start_next(now)
         return self.jobs[-1]
 
     def _start_next(self, now: float) -> None:
-        if self.jobs and self.jobs[0].started is None:
-            self.jobs[0] = replace(self.jobs[0], started=now)
+        if self.jobs and self.jobs[0].started_at is None:
+            self.jobs[0] = replace(self.jobs[0], started_at=now)
 
     def _finish(self, job: Job[Content], now: float) -> bool:
-        if job.started is None or job.built is None or now < job.started + self.preparation:
+        if job.started_at is None or job.file is None or now < job.started_at + self.preparation:
             return False
-        file = replace(job.built, created=max(job.built.created, job.started + self.preparation))
+        file = replace(job.file, created_at=max(job.file.created_at, job.started_at + self.preparation))
         if job.key in self.files:
             self.dropped.append(self.files[job.key].content)
         self.files[job.key] = file
         del self.jobs[0]
-        self._start_next(file.created)
+        self._start_next(file.created_at)
         return True

@@ -109,5 +109,5 @@ def misbehaving() -> Iterator[Asker]:
 @pytest.fixture
 def prone(misbehaving: Asker) -> Asker:
     """Ask an emulator for `EVENTS`, a file that is ready; nothing is planned to go wrong yet, nothing counted."""
-    misbehaving.server.behave()
+    misbehaving.server.clear_faults()
     return misbehaving

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appmetrica_frames.emulator import Emulator, MovableClock
-from appmetrica_frames.emulator.server import greeting
+from appmetrica_frames.emulator.command import format_greeting
 from appmetrica_frames.schema.catalog import resources
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def test_a_new_part_renews_the_others(emulate: Emulate) -> None:
 
 
 def test_too_large_an_export_asks_for_more_parts(emulate: Emulate) -> None:
-    ask = emulate(parts_above=250, rows_per_day=600)
+    ask = emulate(max_rows_per_file=250, rows_per_day=600)
     answer = ask.poll(**SMALL)
     assert answer.status_code == 400
     assert answer.text.count("Try to use more parts.") == 2
@@ -181,11 +181,11 @@ def test_answers_override_what_a_build_yields(ask: Asker) -> None:
         ({"date_until": "2026-11-09"}, "before date_since"),
         ({"date_since": "10.11.2026"}, "expected yyyy-mm-dd hh:mm:ss"),
         ({"colour": "red"}, "Undefined parameter: colour"),
-        ({"limit": "many"}, "expected a whole number"),
+        ({"limit": "many"}, "expected an integer"),
         ({"date_dimension": "both"}, "expected default or receive"),
         ({"parts_count": 2}, "missing: part_number"),
         ({"parts_count": 2, "part_number": 2}, "expected less than"),
-        ({"application_id": "lavka"}, "expected a whole number"),
+        ({"application_id": "lavka"}, "expected an integer"),
     ],
 )
 def test_a_bad_parameter_is_400_with_its_name(shared: Asker, words: dict[str, Any], said: str) -> None:
@@ -281,7 +281,7 @@ def test_the_clock_runs_unless_it_was_given_a_start() -> None:
 
 
 def test_the_greeting_shows_how_to_ask(shared: Asker) -> None:
-    text = greeting(shared.server)
+    text = format_greeting(shared.server)
     assert shared.server.base_url in text
     assert "curl" in text
 

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from appmetrica_frames.emulator import Emulator, MovableClock, faults
-from appmetrica_frames.emulator.faults.reply import CHUNK, Reply
+from appmetrica_frames.emulator.faults.response import CHUNK, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,11 +119,11 @@ def test_export_requests_downloads_and_other_calls_are_counted_apart(emulate: Em
     ask.server.calls[2] = faults.Answer(403)
     assert [ask.get().status_code for _ in range(3)] == [202, 502, 202]
     assert [ask.http.get(STATUS).status_code for _ in range(3)] == [200, 403, 200]
-    ask.server.settle()
+    ask.server.wait_until_idle()
     ask.server.clock.advance(101)
     first, second = ask.get(), ask.get()
     assert (first.content, second.text.partition("\n")[0]) == (b"x", "event_name,event_datetime")
-    assert (ask.server.asked, ask.server.bodies.count, ask.server.calls.count) == (5, 2, 3)
+    assert (ask.server.export_requests, ask.server.bodies.count, ask.server.calls.count) == (5, 2, 3)
 
 
 def test_the_latest_rule_counts_and_none_is_one(prone: Asker) -> None:
@@ -136,7 +136,7 @@ def test_the_latest_rule_counts_and_none_is_one(prone: Asker) -> None:
 def test_a_predicate_chooses_requests(prone: Asker) -> None:
     prone.server.calls.when(lambda request: request.path.endswith("get_active_queries"), faults.Answer(403))
     listed = prone.http.get("/logs/v1/export/get_active_queries", params={"application_id": "1111"})
-    assert (listed.status_code, prone.http.get(STATUS).status_code, prone.server.asked) == (403, 200, 0)
+    assert (listed.status_code, prone.http.get(STATUS).status_code, prone.server.export_requests) == (403, 200, 0)
 
 
 def test_a_plan_may_be_a_function_of_the_request(emulate: Emulate) -> None:
@@ -154,8 +154,8 @@ def test_a_plan_may_be_a_function_of_the_request(emulate: Emulate) -> None:
 def test_behaving_again_forgets_faults_and_counts(prone: Asker) -> None:
     prone.server.faults[1:] = faults.Answer(503)
     assert prone.get().status_code == 503
-    prone.server.behave()
-    assert prone.server.asked == 0
+    prone.server.clear_faults()
+    assert prone.server.export_requests == 0
     assert prone.get().content == expected(prone)
 
 
@@ -171,7 +171,7 @@ def test_a_plan_that_fails_is_reported_when_the_emulator_stops(emulate: Emulate)
     ask = emulate(faults={1: faults.Flip(10_000_000, 0)})
     with pytest.raises(httpx.RemoteProtocolError):
         ask.get()
-    with pytest.raises(RuntimeError, match="could not be carried out"):
+    with pytest.raises(RuntimeError, match="could not be applied"):
         ask.server.stop()
 
 
@@ -267,7 +267,7 @@ def test_a_body_trickles_until_it_may_hurry(prone: Asker) -> None:
     began = time.monotonic()
     assert prone.get().content == expected(prone)
     assert time.monotonic() - began >= 0.15
-    slow = faults.Trickle(2, seconds=60).spoil(Reply(200))
+    slow = faults.Trickle(2, seconds=60).apply(Response(200))
     assert (slow.pace, slow.paced_for) == (2, 60)
 
 
@@ -310,7 +310,7 @@ def test_only_chunks_can_be_cut_at_the_very_end(prone: Asker) -> None:
 @pytest.mark.parametrize("at", [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK - 5])
 def test_chunks_are_cut_in_their_middle_and_between(at: int) -> None:
     body = bytes(range(256)) * (3 * CHUNK // 256)
-    content = faults.Cut(at, "chunked").spoil(Reply(200, (), body)).framed()
+    content = faults.Cut(at, "chunked").apply(Response(200, (), body)).frame_body()
     received = b""
     while content:
         size, _, content = content.partition(b"\r\n")
@@ -387,7 +387,7 @@ def test_stopping_hangs_up_and_leaves_no_thread_and_no_listener(fault: Fault | N
     where = ("127.0.0.1", int(server.base_url.rpartition(":")[2]))
     with closing(socket.create_connection(where, PATIENCE)) as connection:
         connection.sendall(b"GET /logs/v1/export/events.csv HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        arrived(lambda: server.asked == 1)
+        arrived(lambda: server.export_requests == 1)
         server.stop()
         with suppress(ConnectionResetError):
             read(connection)
@@ -415,14 +415,14 @@ def test_stopping_twice_and_without_a_request_is_fine() -> None:
 
 def test_other_peoples_jobs_fill_the_queue_and_end_in_their_time(emulate: Emulate) -> None:
     ask = emulate(preparation=100.0)
-    ask.server.occupy(3)
+    ask.server.add_foreign_jobs(3)
     assert (ask.get().status_code, len(ask.jobs()), ask.server.preparations) == (429, 3, 0)
-    ask.server.settle()
+    ask.server.wait_until_idle()
     ask.server.clock.advance(101)
     assert (ask.get().status_code, len(ask.jobs())) == (202, 3)
     assert ask.get(application_id=ask.server.other_application_id).status_code == 202
     for _ in range(3):
-        ask.server.settle()
+        ask.server.wait_until_idle()
         ask.server.clock.advance(101)
         ask.jobs()
     assert ask.get().status_code == 200
@@ -430,7 +430,7 @@ def test_other_peoples_jobs_fill_the_queue_and_end_in_their_time(emulate: Emulat
 
 
 def test_a_queue_takes_no_more_jobs_than_it_holds(slow: Asker) -> None:
-    slow.server.occupy(2, application_id=slow.server.other_application_id)
-    with pytest.raises(ValueError, match="2 are there"):
-        slow.server.occupy(2, application_id=slow.server.other_application_id)
+    slow.server.add_foreign_jobs(2, application_id=slow.server.other_application_id)
+    with pytest.raises(ValueError, match="has 2 already"):
+        slow.server.add_foreign_jobs(2, application_id=slow.server.other_application_id)
     assert slow.jobs() == []

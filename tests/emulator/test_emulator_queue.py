@@ -5,13 +5,13 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appmetrica_frames.emulator.queue import ANY_AGE, KEPT, NO_AGE, Full, Moved, Queue, Ready, Waiting
+from appmetrica_frames.emulator.queue import ANY_AGE, FILE_LIFETIME, NO_AGE, Full, Moved, Queue, Ready, Waiting
 
 
 def built(queue: Queue[str], content: str, at: float = 0.0) -> None:
-    job = queue.being_prepared()
+    job = queue.get_current_job()
     assert job is not None
-    queue.built(job.number, content, at)
+    queue.set_content(job.number, content, at)
 
 
 def ready(answer: object) -> str:
@@ -21,88 +21,88 @@ def ready(answer: object) -> str:
 
 def test_a_job_needs_both_its_time_and_its_content() -> None:
     queue: Queue[str] = Queue(10)
-    assert isinstance(queue.ask("a", ANY_AGE, 0), Waiting)
-    assert isinstance(queue.ask("a", ANY_AGE, 50), Waiting)
+    assert isinstance(queue.request("a", ANY_AGE, 0), Waiting)
+    assert isinstance(queue.request("a", ANY_AGE, 50), Waiting)
     built(queue, "A")
-    assert ready(queue.ask("a", ANY_AGE, 50)) == "A"
+    assert ready(queue.request("a", ANY_AGE, 50)) == "A"
 
 
 def test_content_does_not_shorten_the_preparation() -> None:
     queue: Queue[str] = Queue(10)
-    queue.ask("a", ANY_AGE, 0)
+    queue.request("a", ANY_AGE, 0)
     built(queue, "A")
-    assert isinstance(queue.ask("a", ANY_AGE, 9.9), Waiting)
-    assert ready(queue.ask("a", ANY_AGE, 10)) == "A"
+    assert isinstance(queue.request("a", ANY_AGE, 9.9), Waiting)
+    assert ready(queue.request("a", ANY_AGE, 10)) == "A"
 
 
 def test_the_next_job_starts_when_the_one_before_is_done() -> None:
     queue: Queue[str] = Queue(10)
-    queue.ask("a", ANY_AGE, 0)
-    queue.ask("b", ANY_AGE, 1)
+    queue.request("a", ANY_AGE, 0)
+    queue.request("b", ANY_AGE, 1)
     built(queue, "A")
     queue.advance(30)
-    job = queue.being_prepared()
+    job = queue.get_current_job()
     assert job is not None
-    assert (job.key, job.started) == ("b", 10)
+    assert (job.key, job.started_at) == ("b", 10)
 
 
 def test_a_file_lasts_24_hours_from_its_creation_and_is_then_dropped() -> None:
     queue: Queue[str] = Queue(10)
-    queue.ask("a", ANY_AGE, 0)
+    queue.request("a", ANY_AGE, 0)
     built(queue, "A")
-    assert ready(queue.ask("a", ANY_AGE, 10 + KEPT)) == "A"
-    assert isinstance(queue.ask("a", ANY_AGE, 10.5 + KEPT), Waiting)
+    assert ready(queue.request("a", ANY_AGE, 10 + FILE_LIFETIME)) == "A"
+    assert isinstance(queue.request("a", ANY_AGE, 10.5 + FILE_LIFETIME), Waiting)
     assert queue.dropped == ["A"]
 
 
 def test_a_new_file_replaces_the_old_one() -> None:
     queue: Queue[str] = Queue(0)
     for content in ("A", "B"):
-        assert isinstance(queue.ask("a", NO_AGE, 0), Waiting)
+        assert isinstance(queue.request("a", NO_AGE, 0), Waiting)
         built(queue, content)
         queue.advance(0)
-    assert ready(queue.ask("a", ANY_AGE, 0)) == "B"
+    assert ready(queue.request("a", ANY_AGE, 0)) == "B"
     assert queue.dropped == ["A"]
 
 
 def test_a_moved_job_starts_over_and_drops_what_was_built() -> None:
     queue: Queue[str] = Queue(10)
-    queue.ask("a", NO_AGE, 0)
+    queue.request("a", NO_AGE, 0)
     built(queue, "A")
-    assert isinstance(queue.ask("a", NO_AGE, 5), Moved)
+    assert isinstance(queue.request("a", NO_AGE, 5), Moved)
     assert queue.dropped == ["A"]
     built(queue, "B")
-    assert isinstance(queue.ask("a", ANY_AGE, 14), Waiting)
-    assert ready(queue.ask("a", ANY_AGE, 15)) == "B"
+    assert isinstance(queue.request("a", ANY_AGE, 14), Waiting)
+    assert ready(queue.request("a", ANY_AGE, 15)) == "B"
 
 
 def test_content_of_an_attempt_given_up_is_dropped() -> None:
     queue: Queue[str] = Queue(0)
-    first = queue.ask("a", NO_AGE, 0)
+    first = queue.request("a", NO_AGE, 0)
     assert isinstance(first, Waiting)
-    queue.ask("a", NO_AGE, 0)
-    queue.built(first.job.number, "late", 0)
+    queue.request("a", NO_AGE, 0)
+    queue.set_content(first.job.number, "late", 0)
     assert queue.dropped == ["late"]
-    assert isinstance(queue.ask("a", ANY_AGE, 0), Waiting)
+    assert isinstance(queue.request("a", ANY_AGE, 0), Waiting)
 
 
 def test_a_satisfied_restriction_joins_the_job_that_is_under_way() -> None:
     queue: Queue[str] = Queue(0)
-    queue.ask("a", ANY_AGE, 0)
+    queue.request("a", ANY_AGE, 0)
     built(queue, "A")
-    assert isinstance(queue.ask("a", NO_AGE, 5), Waiting)
-    assert isinstance(queue.ask("a", 60, 5), Waiting)
-    assert isinstance(queue.ask("a", 4, 5), Moved)
+    assert isinstance(queue.request("a", NO_AGE, 5), Waiting)
+    assert isinstance(queue.request("a", 60, 5), Waiting)
+    assert isinstance(queue.request("a", 4, 5), Moved)
 
 
 def test_only_unfinished_jobs_count() -> None:
     queue: Queue[str] = Queue(0)
     for key in "abc":
-        assert isinstance(queue.ask(key, ANY_AGE, 0), Waiting)
-    assert isinstance(queue.ask("d", ANY_AGE, 0), Full)
-    assert isinstance(queue.ask("a", ANY_AGE, 0), Waiting)
+        assert isinstance(queue.request(key, ANY_AGE, 0), Waiting)
+    assert isinstance(queue.request("d", ANY_AGE, 0), Full)
+    assert isinstance(queue.request("a", ANY_AGE, 0), Waiting)
     built(queue, "A")
-    assert isinstance(queue.ask("d", ANY_AGE, 0), Waiting)
+    assert isinstance(queue.request("d", ANY_AGE, 0), Waiting)
 
 
 STEPS = st.lists(
@@ -126,12 +126,12 @@ def test_whatever_is_asked_the_queue_keeps_its_promises(
         now += later
         queue.advance(now)
         if step == "build":
-            if queue.jobs and queue.jobs[0].built is None:
+            if queue.jobs and queue.jobs[0].file is None:
                 built(queue, key, now)
             continue
-        answer = queue.ask(key, oldest, now)
+        answer = queue.request(key, oldest, now)
         if isinstance(answer, Ready):
-            assert answer.file.age(now) <= min(oldest, KEPT)
+            assert answer.file.age(now) <= min(oldest, FILE_LIFETIME)
         assert len(queue.jobs) <= 3
         assert len({job.key for job in queue.jobs}) == len(queue.jobs)
-        assert [job.started is not None for job in queue.jobs] == [True, False, False][: len(queue.jobs)]
+        assert [job.started_at is not None for job in queue.jobs] == [True, False, False][: len(queue.jobs)]

@@ -193,7 +193,7 @@ def test_a_restarted_download_gets_all_parts_without_a_header() -> None:
 
 @pytest.fixture
 def server() -> Iterator[Emulator]:
-    with Emulator(rows_per_day=2_000, parts_above=700, clock=MovableClock(start=NOON)) as emulator:
+    with Emulator(rows_per_day=2_000, max_rows_per_file=700, clock=MovableClock(start=NOON)) as emulator:
         yield emulator
 
 

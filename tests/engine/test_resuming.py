@@ -42,7 +42,7 @@ class InterruptedClock:
         return self.server.clock.now()
 
     def sleep(self, seconds: float) -> None:
-        self.server.settle()
+        self.server.wait_until_idle()
         left = self.interrupted_at - self.server.clock.now()
         self.server.clock.advance(min(seconds, left))
         if left <= seconds:
@@ -134,7 +134,7 @@ def test_a_damaged_pending_job_is_ignored(server: Emulator, content: bytes) -> N
 
 def test_an_export_in_parts_resumes_in_the_same_parts() -> None:
     with Emulator(
-        rows_per_day=2_000, parts_above=700, preparation=PREPARATION, clock=MovableClock(start=NOON)
+        rows_per_day=2_000, max_rows_per_file=700, preparation=PREPARATION, clock=MovableClock(start=NOON)
     ) as server:
         policy: dict[str, Any] = {"max_age": 24 * 60 * MINUTE, "resource": "events"}
         with pytest.raises(KeyboardInterrupt):
@@ -168,7 +168,7 @@ def test_a_killed_process_leaves_a_pending_job() -> None:
                 assert process.poll() is None
             process.send_signal(signal.SIGKILL)
         assert len(pending_jobs()) == 1
-        server.settle()
+        server.wait_until_idle()
         server.clock.advance(PREPARATION)
         client = af.Client(server.token, base_url=server.base_url, poll=(0.01, 0.01), progress=False)
         policy: dict[str, Any] = {"date_since": "2024-07-29", "date_until": "2024-07-29", "max_age": 3600}

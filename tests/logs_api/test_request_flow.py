@@ -36,7 +36,7 @@ class SharedClock:
         return self.server.clock.now()
 
     def sleep(self, seconds: float) -> None:
-        self.server.settle()
+        self.server.wait_until_idle()
         self.server.clock.advance(seconds)
 
 

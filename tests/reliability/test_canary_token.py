@@ -269,7 +269,7 @@ def test_all_that_is_made_is_its_owners_alone(tmp_path: Path, monkeypatch: pytes
         return rows
 
     monkeypatch.setattr(parquet, "write", watched)
-    with Emulator(rows_per_day=3000, parts_above=11) as server:
+    with Emulator(rows_per_day=3000, max_rows_per_file=11) as server:
         client = af.Client(server.token, base_url=server.base_url, cache_dir=cache, poll=(0.01, 0.02), progress=False)
         words: dict[str, Any] = {
             "application_id": server.application_id,

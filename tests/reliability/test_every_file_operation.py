@@ -309,7 +309,7 @@ def test_a_failure_at_every_file_operation_of_an_export_in_parts(
     tmp_path: Path, count_tries: Callable[[str], Any]
 ) -> None:
     tries = count_tries("a failed file operation costs no rows: publish in parts")
-    with Emulator(rows_per_day=3000, parts_above=11) as server:
+    with Emulator(rows_per_day=3000, max_rows_per_file=11) as server:
         whole = WorldOfParts(server, tmp_path / "whole").read()
         assert len(whole) > 11
         scenario = Scenario(lambda _: None, WorldOfParts.read, whole, left=(None, whole))

@@ -1,7 +1,6 @@
-"""What can go wrong on the way: each fault rewrites an answer, several in a tuple do so one after another.
+"""Kinds of faults. Each one rewrites a response; those of a tuple do so one after another.
 
-Places in a body are counted in bytes as they come over the wire, that is of the gzip where it is one, without what
-frames it; negative ones count from the end.
+Positions in a body are bytes as sent, gzipped but not framed; negative ones count from the end.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from email.utils import format_datetime
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from appmetrica_frames.emulator.request import Refusal
+from appmetrica_frames.emulator.request import ApiError
 
-from .reply import Ending, Framing, Reply
+from .response import Ending, Framing, Response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -28,33 +27,33 @@ LETTER = re.compile(rb"[A-Za-z](?=[^A-Za-z]*\Z)")
 
 
 class Fault:
-    """Something that goes wrong with an answer."""
+    """Something that goes wrong with a response."""
 
-    reached: bool = True  # whether the emulator gets the request at all
+    reached: bool = True  # whether the request reaches the emulator
 
-    def spoil(self, reply: Reply) -> Reply:
-        """Return what becomes of the answer."""
+    def apply(self, response: Response) -> Response:
+        """Return the response with the fault applied."""
         raise NotImplementedError
 
 
-Spoiled: TypeAlias = Fault | tuple[Fault, ...] | None
+FaultSpec: TypeAlias = Fault | tuple[Fault, ...] | None
 
 
 @dataclass(frozen=True)
 class Answer(Fault):
-    """Another answer altogether.
+    """Another response altogether.
 
     Parameters
     ----------
     status : int
     body : str, bytes, dict or list
-        A dict or a list is sent as JSON, a text or bytes as ``text/plain``.
+        A dict or a list is sent as JSON, str and bytes as ``text/plain``.
     headers : mapping of str to str
-        Further ones, or others than those that the body and `retry_after` make.
+        Additional headers, which take precedence over those of the body and `retry_after`.
     retry_after : int or aware datetime, optional
-        What ``Retry-After`` says: seconds, or a date.
+        The value of ``Retry-After``: seconds, or a date.
     reached : bool
-        Whether the request takes effect although its own answer is lost, as behind a gateway that gave up waiting.
+        Whether the request takes effect although its own response is lost, as behind a gateway that timed out.
     """
 
     status: int
@@ -63,17 +62,19 @@ class Answer(Fault):
     retry_after: int | datetime | None = None
     reached: bool = False
 
-    def spoil(self, reply: Reply) -> Reply:
-        media_type, body = self._content()
-        made = {"Content-Type": media_type, **self._retry()}
-        return replace(reply, status=self.status, headers=tuple(made.items()), body=body).updated(self.headers)
+    def apply(self, response: Response) -> Response:
+        media_type, body = self._encode_body()
+        headers = {"Content-Type": media_type, **self._retry_header()}
+        return replace(response, status=self.status, headers=tuple(headers.items()), body=body).with_headers(
+            self.headers
+        )
 
-    def _content(self) -> tuple[str, bytes]:
+    def _encode_body(self) -> tuple[str, bytes]:
         if isinstance(self.body, dict | list):
             return "application/json", json.dumps(self.body).encode()
         return "text/plain", self.body.encode() if isinstance(self.body, str) else self.body
 
-    def _retry(self) -> dict[str, str]:
+    def _retry_header(self) -> dict[str, str]:
         if self.retry_after is None:
             return {}
         if isinstance(self.retry_after, datetime):
@@ -83,85 +84,85 @@ class Answer(Fault):
 
 @dataclass(frozen=True)
 class Refuse(Fault):
-    """The connection is closed without an answer, and the request never arrives."""
+    """The connection is closed without a response, and the request never arrives."""
 
     reached = False
 
-    def spoil(self, reply: Reply) -> Reply:
-        return replace(reply, ending=Ending(None, "close"))
+    def apply(self, response: Response) -> Response:
+        return replace(response, ending=Ending(None, "close"))
 
 
 @dataclass(frozen=True)
 class Reset(Fault):
-    """The connection is reset (RST) before the answer, or after that many bytes of the body."""
+    """The connection is reset (RST) before the response, or after `after` bytes of the body."""
 
     after: int | None = None
 
-    def spoil(self, reply: Reply) -> Reply:
-        return replace(reply, ending=Ending(_from_start(self.after, reply), "reset"))
+    def apply(self, response: Response) -> Response:
+        return replace(response, ending=Ending(_resolve_position(self.after, response), "reset"))
 
 
 @dataclass(frozen=True)
 class Stall(Fault):
-    """Silence instead of an answer, or after that many bytes of the body, until the client goes away."""
+    """Silence instead of a response, or after `after` bytes of the body, until the client disconnects."""
 
     after: int | None = None
 
-    def spoil(self, reply: Reply) -> Reply:
-        return replace(reply, ending=Ending(_from_start(self.after, reply), "silence"))
+    def apply(self, response: Response) -> Response:
+        return replace(response, ending=Ending(_resolve_position(self.after, response), "silence"))
 
 
 @dataclass(frozen=True)
 class Cut(Fault):
-    """The body ends after so many bytes and the connection is closed, in some framing.
+    """The body ends at `at` and the connection is closed.
 
-    At the very end of the body, ``"chunked"`` still lacks its last chunk; in the other two framings it is whole then.
+    At the very end of the body, a ``"chunked"`` one lacks its last chunk; with other framings it is complete.
     """
 
     at: int
     framing: Framing = "length"
     gzip: bool | None = None
 
-    def spoil(self, reply: Reply) -> Reply:
-        framed = Frame(self.framing, self.gzip).spoil(reply)
+    def apply(self, response: Response) -> Response:
+        framed = Frame(self.framing, self.gzip).apply(response)
         if self.framing == "length" and self.at >= len(framed.body):
             return framed
-        return replace(framed, ending=Ending(_from_start(self.at, framed), "close"))
+        return replace(framed, ending=Ending(_resolve_position(self.at, framed), "close"))
 
 
 @dataclass(frozen=True)
 class Frame(Fault):
-    """The same body in another framing; `gzip` None leaves its encoding as the client negotiated it."""
+    """The same body in another framing; `gzip=None` keeps the negotiated content encoding."""
 
     framing: Framing
     gzip: bool | None = None
 
-    def spoil(self, reply: Reply) -> Reply:
-        framed = replace(reply, framing=self.framing)
-        if self.gzip in {None, reply.zipped}:
+    def apply(self, response: Response) -> Response:
+        framed = replace(response, framing=self.framing)
+        if self.gzip in {None, response.is_gzipped}:
             return framed
-        return framed.carrying(reply.plain, zipped=bool(self.gzip))
+        return framed.with_body(response.content, is_gzipped=bool(self.gzip))
 
 
 @dataclass(frozen=True)
 class Delay(Fault):
-    """Seconds of real time before the status line."""
+    """A delay before the status line, in seconds of real time."""
 
     seconds: float
 
-    def spoil(self, reply: Reply) -> Reply:
-        return replace(reply, delay=self.seconds)
+    def apply(self, response: Response) -> Response:
+        return replace(response, delay=self.seconds)
 
 
 @dataclass(frozen=True)
 class Trickle(Fault):
-    """A body that comes slowly, and after that many seconds of real time all the rest at once."""
+    """A slow body; after `seconds` of real time the rest is sent at once."""
 
     bytes_per_second: float
     seconds: float = 60.0
 
-    def spoil(self, reply: Reply) -> Reply:
-        return replace(reply, pace=self.bytes_per_second, paced_for=self.seconds)
+    def apply(self, response: Response) -> Response:
+        return replace(response, pace=self.bytes_per_second, paced_for=self.seconds)
 
 
 @dataclass(frozen=True)
@@ -171,67 +172,67 @@ class Flip(Fault):
     at: int
     bit: int
 
-    def spoil(self, reply: Reply) -> Reply:
-        body = bytearray(reply.body)
+    def apply(self, response: Response) -> Response:
+        body = bytearray(response.body)
         body[self.at] ^= 1 << self.bit
-        return replace(reply, body=bytes(body))
+        return replace(response, body=bytes(body))
 
 
 @dataclass(frozen=True)
 class Append(Fault):
-    """Bytes after the body, inside its framing."""
+    """Additional bytes after the body, inside its framing."""
 
     content: bytes
 
-    def spoil(self, reply: Reply) -> Reply:
-        return replace(reply, body=reply.body + self.content)
+    def apply(self, response: Response) -> Response:
+        return replace(response, body=response.body + self.content)
 
 
 @dataclass(frozen=True)
 class Replace(Fault):
-    """A 200 with another body, which is not encoded unless `Frame` is told to."""
+    """A 200 with another body, which is not gzipped unless a `Frame` follows."""
 
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    def spoil(self, reply: Reply) -> Reply:
-        return replace(reply.carrying(self.body, zipped=False), status=200).updated(self.headers)
+    def apply(self, response: Response) -> Response:
+        return replace(response.with_body(self.body, is_gzipped=False), status=200).with_headers(self.headers)
 
 
 @dataclass(frozen=True)
 class Alter(Fault):
-    """Another text under the same encoding: `change` gets the decoded body and returns the altered one."""
+    """Another body with the same encoding: `change` gets the decoded body and returns the new one."""
 
     change: Callable[[bytes], bytes]
 
-    def spoil(self, reply: Reply) -> Reply:
-        return reply.carrying(self.change(reply.plain), zipped=reply.zipped)
+    def apply(self, response: Response) -> Response:
+        return response.with_body(self.change(response.content), is_gzipped=response.is_gzipped)
 
 
 def wrong_header(name: str = "stranger") -> Alter:
-    """Return a CSV whose first column is called something else."""
-    return _record_altered(0, lambda cells: [name, *cells[1:]])
+    """Return a fault that renames the first column of a CSV."""
+    return _alter_record(0, lambda cells: [name, *cells[1:]])
 
 
 def short_row(row: int = 1) -> Alter:
-    """Return a CSV one row of which, counted from 1, lacks its last cell."""
-    return _record_altered(row, lambda cells: cells[:-1])
+    """Return a fault that removes the last cell of a CSV row, counted from 1."""
+    return _alter_record(row, lambda cells: cells[:-1])
 
 
 def invalid_utf8() -> Alter:
-    """Return a body whose last letter is the byte FF."""
+    """Return a fault that replaces the last letter of the body by the byte FF."""
     return Alter(lambda body: LETTER.sub(b"\xff", body))
 
 
 def html_page(status: int = 200) -> Answer:
-    """Return a page in HTML, as proxies and gateways write them."""
+    """Return an HTML page, as proxies and gateways send it."""
     page = f"<!DOCTYPE html>\n<html><head><title>{status}</title></head><body><h1>Out of order</h1></body></html>\n"
     return Answer(status, page, {"Content-Type": "text/html"})
 
 
 def json_error(status: int, message: str) -> Answer:
-    """Return an error in the shape of the API's own."""
-    body: dict[str, Any] = json.loads(Refusal(status, message, error_type="backend_error").body())
+    """Return an error response in the format of the API."""
+    body: dict[str, Any] = json.loads(ApiError(status, message, error_type="backend_error").body())
     return Answer(status, body)
 
 
@@ -239,18 +240,18 @@ def redirect(location: str, status: int = 302) -> Answer:
     return Answer(status, "", {"Location": location})
 
 
-def _from_start(place: int | None, reply: Reply) -> int | None:
-    return place if place is None or place >= 0 else max(0, len(reply.body) + place)
+def _resolve_position(position: int | None, response: Response) -> int | None:
+    return position if position is None or position >= 0 else max(0, len(response.body) + position)
 
 
-def _record_altered(row: int, change: Callable[[list[str]], list[str]]) -> Alter:
-    def altered(body: bytes) -> bytes:
+def _alter_record(row: int, change: Callable[[list[str]], list[str]]) -> Alter:
+    def alter(body: bytes) -> bytes:
         records = RECORD.findall(body)
         line_end = b"\n" if records[row].endswith(b"\n") else b""
         (cells,) = csv.reader(StringIO(records[row].decode().removesuffix("\n"), newline=""))
-        written = StringIO()
-        csv.writer(written, lineterminator="").writerow(change(cells))
-        records[row] = written.getvalue().encode() + line_end
+        buffer = StringIO()
+        csv.writer(buffer, lineterminator="").writerow(change(cells))
+        records[row] = buffer.getvalue().encode() + line_end
         return b"".join(records)
 
-    return Alter(altered)
+    return Alter(alter)

@@ -1,4 +1,4 @@
-"""Which requests go wrong, and how: rules that tests may set while the emulator runs."""
+"""Fault plans: rules for which requests go wrong and how. They may change while the emulator runs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .kinds import Fault, Spoiled
-    from .reply import Headers
+    from .kinds import Fault, FaultSpec
+    from .response import Headers
 
 
 EXPORT = "/logs/v1/export/"
@@ -25,7 +25,7 @@ class Request:
     Attributes
     ----------
     number : int
-        Counted from 1 by the plan that is asked.
+        Counted from 1 by the plan.
     method, path : str
     query : tuple of (str, str)
         The decoded query pairs in the order sent.
@@ -40,22 +40,22 @@ class Request:
     headers: dict[str, str]
 
     @property
-    def exports(self) -> bool:
-        """Whether it goes to the address of an export."""
+    def is_export(self) -> bool:
+        """Whether it requests an export."""
         return self.path.startswith(EXPORT) and self.path != ACTIVE_QUERIES
 
 
-Rule: TypeAlias = "Callable[[Request], Spoiled]"
-Planned: TypeAlias = "Mapping[int, Spoiled] | Rule"
+Rule: TypeAlias = "Callable[[Request], FaultSpec]"
+PlanSpec: TypeAlias = "Mapping[int, FaultSpec] | Rule"
 
 
 class Plan:
-    """Faults by number or by predicate, with a count of what was numbered. Any thread may change it at any time.
+    """Faults by number of the request or by predicate. Any thread may change it at any time.
 
     Parameters
     ----------
-    planned : mapping of int to fault, or callable
-        What goes wrong with which number, counted from 1; or a function of the request, None for nothing.
+    spec : mapping of int to fault, or callable
+        Faults by number of the request, counted from 1; or a function of the request that returns its fault.
 
     Examples
     --------
@@ -66,74 +66,74 @@ class Plan:
     >>> plan.when(lambda request: "no-cache" in request.headers.get("cache-control", ""), faults.Reset())
     """
 
-    def __init__(self, planned: Planned | None = None) -> None:
+    def __init__(self, spec: PlanSpec | None = None) -> None:
         self._rules: list[tuple[Callable[[Request], bool], Rule]] = []
         self._count = 0
         self._lock = Lock()
-        if callable(planned):
-            self._rules.append((lambda _: True, planned))
-        for number, spoiled in {} if planned is None or callable(planned) else planned.items():
-            self[number] = spoiled
+        if callable(spec):
+            self._rules.append((lambda _: True, spec))
+        for number, fault in {} if spec is None or callable(spec) else spec.items():
+            self[number] = fault
 
-    def __setitem__(self, numbers: int | slice, spoiled: Spoiled) -> None:
-        """Plan for a number, or for all from one to before another; the latest rule for a request counts."""
+    def __setitem__(self, numbers: int | slice, spec: FaultSpec) -> None:
+        """Set the fault of one request or of a slice of requests; the latest rule for a request applies."""
         if isinstance(numbers, slice):
             first, end = numbers.start or 1, numbers.stop
-            self.when(lambda request: first <= request.number and (end is None or request.number < end), spoiled)
+            self.when(lambda request: first <= request.number and (end is None or request.number < end), spec)
         else:
-            self.when(lambda request: request.number == numbers, spoiled)
+            self.when(lambda request: request.number == numbers, spec)
 
-    def when(self, applies: Callable[[Request], bool], spoiled: Spoiled) -> None:
-        """Plan for the requests of which that is true."""
+    def when(self, predicate: Callable[[Request], bool], spec: FaultSpec) -> None:
+        """Set the fault of all requests for which a predicate is true."""
         with self._lock:
-            self._rules.append((applies, lambda _: spoiled))
+            self._rules.append((predicate, lambda _: spec))
 
-    def restart(self) -> None:
-        """Forget all rules and count from 1 again."""
+    def reset(self) -> None:
+        """Remove all rules and restart the count."""
         with self._lock:
             self._rules.clear()
             self._count = 0
 
     @property
     def count(self) -> int:
-        """How many were numbered so far."""
+        """The number of requests so far."""
         return self._count
 
-    def draw(self, request: Request) -> tuple[Fault, ...]:
-        """Give a request the next number; return what goes wrong with it."""
+    def next_faults(self, request: Request) -> tuple[Fault, ...]:
+        """Count a request and return its faults."""
         with self._lock:
             self._count += 1
             request = replace(request, number=self._count)
             rules = self._rules[::-1]
-        spoiled = next((rule(request) for applies, rule in rules if applies(request)), None)
-        if spoiled is None:
+        spec = next((rule(request) for predicate, rule in rules if predicate(request)), None)
+        if spec is None:
             return ()
-        return spoiled if isinstance(spoiled, tuple) else (spoiled,)
+        return spec if isinstance(spec, tuple) else (spec,)
 
 
 @dataclass(frozen=True, slots=True)
-class Plans:
-    """The three plans of an emulator: for export requests, for the 200s among their answers, for all other calls."""
+class FaultPlans:
+    """The three plans of an emulator: for export requests, for downloads (their 200s), and for all other calls."""
 
     exports: Plan = field(default_factory=Plan)
     bodies: Plan = field(default_factory=Plan)
     calls: Plan = field(default_factory=Plan)
 
-    def restart(self) -> None:
+    def reset(self) -> None:
         for plan in (self.exports, self.bodies, self.calls):
-            plan.restart()
+            plan.reset()
 
 
-def request_of(message: bytes) -> Request:
-    first, headers = parted(message)
+def parse_request(message: bytes) -> Request:
+    first, headers = parse_head(message)
     method, target, _ = first.split(" ", 2)
     path, _, query = target.partition("?")
-    named = {name.lower(): value for name, value in headers}
-    return Request(0, method, path, tuple(parse_qsl(query, keep_blank_values=True)), named)
+    headers_by_name = {name.lower(): value for name, value in headers}
+    return Request(0, method, path, tuple(parse_qsl(query, keep_blank_values=True)), headers_by_name)
 
 
-def parted(message: bytes) -> tuple[str, Headers]:
+def parse_head(message: bytes) -> tuple[str, Headers]:
     """Return the first line of a message and its headers."""
     first, *lines = message.partition(b"\r\n\r\n")[0].decode("latin-1").split("\r\n")
-    named = (line.partition(":") for line in lines)
-    return first, tuple((name, value.strip()) for name, _, value in named)
+    pairs = (line.partition(":") for line in lines)
+    return first, tuple((name, value.strip()) for name, _, value in pairs)

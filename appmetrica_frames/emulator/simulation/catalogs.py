@@ -1,4 +1,4 @@
-"""Where the simulated people live: countries with their cities, languages, operators and revenue."""
+"""Catalogs that the simulation draws from: countries, device models, advertising trackers and products."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .rng import Choice, Floats, Ints, below, normal, unit
+from .rng import Choice, Floats, Ints, integers, normal, uniform
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ COUNTRIES = (
     ),
 )  # fmt: skip
 
-# One draw settles city and country; language and operator are drawn among the country's own.
+# One draw gives city and country; locale and operator are drawn from those of the country.
 CITIES = [(country, *city) for country in range(len(COUNTRIES)) for city in COUNTRIES[country].cities]
 CITY_NAMES = [name for _, name, _, _ in CITIES]
 CITY_COUNTRY = np.array([country for country, _, _, _ in CITIES])
@@ -197,33 +197,33 @@ PRODUCTS_BY_CATEGORY = {
     ("Kids", "Toys"): ("Puzzle, 500 pcs", "Wooden train", "Plush bear 🧸", "Lego-like blocks"),
     ("Grocery", "Drinks"): ("Coffee beans 1 kg", "Green tea", "Cold brew", "Lemonade"),
 }
-MAKES = ("Basic", "Nord", "Prime")
+BRANDS = ("Basic", "Nord", "Prime")
 PRODUCTS = [
-    (name if make == "Basic" else f"{name} {make}", shelf)
-    for shelf, names in PRODUCTS_BY_CATEGORY.items()
+    (name if brand == "Basic" else f"{name} {brand}", category)
+    for category, names in PRODUCTS_BY_CATEGORY.items()
     for name in names
-    for make in MAKES
+    for brand in BRANDS
 ]
 PRODUCT_NAMES = [name for name, _ in PRODUCTS]
-PRODUCT_SECTIONS = [shelf[0] for _, shelf in PRODUCTS]
-PRODUCT_CATEGORIES = [shelf[1] for _, shelf in PRODUCTS]
+PRODUCT_SECTIONS = [category[0] for _, category in PRODUCTS]
+PRODUCT_CATEGORIES = [category[1] for _, category in PRODUCTS]
 PRODUCT_SKUS = [f"LV-{10_007 * (index + 11) % 1_000_003:06d}" for index in range(len(PRODUCTS))]
 
-# A few sell every day, most hardly ever.
+# A few products sell every day, most hardly ever.
 PRODUCT_CHOICE = Choice.of(1.0 / (1.0 + 0.15 * index) for index in range(len(PRODUCTS)))
 _INDEX = np.arange(len(PRODUCTS), dtype=np.uint64)
 MEDIAN_DOLLARS, PRICE_SPREAD = 16.0, 1.15
 DOLLARS = np.exp(np.log(MEDIAN_DOLLARS) + PRICE_SPREAD * normal(_INDEX, "price"))
-DISCOUNT = np.where(unit(_INDEX, "on sale") < 1 / 4, 0.1 + 0.05 * below(_INDEX, "discount", 8), 0.0)
+DISCOUNT = np.where(uniform(_INDEX, "on sale") < 1 / 4, 0.1 + 0.05 * integers(_INDEX, "discount", 8), 0.0)
 
 
-def list_price(product: Ints, country: Ints) -> Floats:
-    """Return the price before discounts in the country's money, the way shops write prices: 499.0 or 12.99."""
+def get_list_price(product: Ints, country: Ints) -> Floats:
+    """Return the price before discounts in the country's currency, rounded as in shops: 499.0 or 12.99."""
     raw = DOLLARS[product] * RATES[country]
     coarse = np.maximum(np.round(raw / 10.0), 1.0) * 10.0 - 1.0
     return np.where(RATES[country] > 20.0, coarse, np.floor(raw) + 0.99)  # noqa: PLR2004
 
 
-def price(product: Ints, country: Ints) -> Floats:
-    """Return what is paid for one."""
-    return np.round(list_price(product, country) * (1.0 - DISCOUNT[product]), 2)
+def get_price(product: Ints, country: Ints) -> Floats:
+    """Return the price after discounts."""
+    return np.round(get_list_price(product, country) * (1.0 - DISCOUNT[product]), 2)

@@ -1,4 +1,4 @@
-"""Crashes and errors: long texts with line breaks, from versions good and bad."""
+"""Crashes and errors: long multi-line texts, more of them in bad releases."""
 
 # ruff: noqa: RUF001 - the simulated people write in Cyrillic
 
@@ -12,13 +12,13 @@ import numpy as np
 import polars as pl
 
 from . import devices
-from .rng import Choice, below, child, draw, unit
-from .rows import Rows, numbers, pool
-from .sessions import received, sessions
+from .rng import Choice, derive, draw, integers, uniform
+from .rows import Rows, lookup
+from .sessions import receive_time, simulate_sessions
 
 if TYPE_CHECKING:
     from .population import Visits
-    from .rng import Flags, Ints
+    from .rng import Bools, Ints
     from .sessions import Sessions
 
 
@@ -46,38 +46,38 @@ ANDROID_CRASHES = 4
 ERROR_SHARE = 0.03
 
 
-def crashes(visits: Visits) -> Rows:
-    held = sessions(visits)
-    release = devices.release(visits)
-    rate = devices.crash_rates()[release] * np.where(devices.is_ios(visits.id), 0.6, 1.0)
-    rows = _rows(held, unit(held.root, "crashes") < rate[held.visit])
-    return Rows(visits, rows.arrays | {"what": _crash_kind(rows)})
+def simulate_crashes(visits: Visits) -> Rows:
+    sessions = simulate_sessions(visits)
+    release = devices.draw_release(visits)
+    rate = devices.list_crash_rates()[release] * np.where(devices.is_ios(visits.id), 0.6, 1.0)
+    rows = _rows(sessions, uniform(sessions.seed, "crashes") < rate[sessions.visit])
+    return Rows(visits, rows.arrays | {"text": _crash_kind(rows)})
 
 
-def errors(visits: Visits) -> Rows:
-    held = sessions(visits)
-    rows = _rows(held, unit(held.root, "errs") < ERROR_SHARE)
-    return Rows(visits, rows.arrays | {"what": ERROR_CHOICE.pick(rows["root"], "which error")})
+def simulate_errors(visits: Visits) -> Rows:
+    sessions = simulate_sessions(visits)
+    rows = _rows(sessions, uniform(sessions.seed, "errs") < ERROR_SHARE)
+    return Rows(visits, rows.arrays | {"text": ERROR_CHOICE.pick(rows["seed"], "which error")})
 
 
-def _rows(held: Sessions, hit: Flags) -> Rows:
-    some = held.take(np.flatnonzero(hit))
-    root = child(some.root, np.array(1))
-    time = some.start + (some.seconds * unit(root, "when")).astype(np.int64)
-    arrays = {"visit": some.visit, "time": time, "received": received(time, root, some.late), "root": root}
-    return Rows(held.visits, arrays)
+def _rows(sessions: Sessions, affected: Bools) -> Rows:
+    crashed = sessions.take(np.flatnonzero(affected))
+    seed = derive(crashed.seed, np.array(1))
+    time = crashed.start + (crashed.seconds * uniform(seed, "when")).astype(np.int64)
+    arrays = {"visit": crashed.visit, "time": time, "received": receive_time(time, seed, crashed.late), "seed": seed}
+    return Rows(sessions.visits, arrays)
 
 
 def _crash_kind(rows: Rows) -> Ints:
-    """Return which crash it was: the first few are Android's, the others Apple's."""
-    ios = devices.is_ios(rows.owner)
-    kind = CRASH_CHOICE.pick(rows["root"], "which crash")
-    apple = ANDROID_CRASHES + below(rows["root"], "which apple crash", len(CRASHES) - ANDROID_CRASHES)
+    """Return the kind of each crash: the first ANDROID_CRASHES are Android's, the others Apple's."""
+    ios = devices.is_ios(rows.device_id)
+    kind = CRASH_CHOICE.pick(rows["seed"], "which crash")
+    apple = ANDROID_CRASHES + integers(rows["seed"], "which apple crash", len(CRASHES) - ANDROID_CRASHES)
     return np.where(ios, apple, np.minimum(kind, ANDROID_CRASHES - 1))
 
 
 def _variant(rows: Rows) -> Ints:
-    return rows["what"] * VARIANTS + below(rows["root"], "variant", VARIANTS)
+    return rows["text"] * VARIANTS + integers(rows["seed"], "variant", VARIANTS)
 
 
 @cache
@@ -97,7 +97,7 @@ def _error_texts() -> list[str]:
 def _trace(name: str, text: str, variant: int, *, apple: bool = False, depth: int = 14) -> str:
     calls = [FRAMES[(variant + 3 * level) % len(FRAMES)] for level in range(depth)]
     lines = [_line(call, level, 17 + variant * 7 + level, apple=apple) for level, call in enumerate(calls)]
-    # A text may end in what looks like the seam between two JSON records.
+    # Some texts end in what looks like the boundary between two JSON records.
     end = f'State: {{"cart":[{{"sku":"LV-{variant}"}},{{' if variant % 3 else "... 12 more"
     return "\n".join([f"{name}: {text}", *lines, end])
 
@@ -121,15 +121,15 @@ def _json_texts(kinds: tuple[tuple[str, str], ...]) -> list[str]:
 
 
 CRASH_COLUMNS = {
-    "crash": lambda rows: pool(_crash_texts(), _variant(rows)),
-    "crash_json": lambda rows: pool(_json_texts(CRASHES), _variant(rows)),
-    "crash_name": lambda rows: pool([name for name, _ in CRASHES], rows["what"]),
-    "crash_id": lambda rows: numbers(draw(rows["root"], "crash id")),
-    "crash_group_id": lambda rows: numbers(draw(_variant(rows).astype(np.uint64), "crash group")),
+    "crash": lambda rows: lookup(_crash_texts(), _variant(rows)),
+    "crash_json": lambda rows: lookup(_json_texts(CRASHES), _variant(rows)),
+    "crash_name": lambda rows: lookup([name for name, _ in CRASHES], rows["text"]),
+    "crash_id": lambda rows: pl.Series(draw(rows["seed"], "crash id")),
+    "crash_group_id": lambda rows: pl.Series(draw(_variant(rows).astype(np.uint64), "crash group")),
 }
 ERROR_COLUMNS = {
-    "error": lambda rows: pool(_error_texts(), _variant(rows)),
-    "error_json": lambda rows: pool(_json_texts(ERRORS), _variant(rows)),
-    "error_name": lambda rows: pool([name for name, _ in ERRORS], rows["what"]),
-    "error_id": lambda rows: numbers(draw(rows["root"], "error id")).cast(pl.String),
+    "error": lambda rows: lookup(_error_texts(), _variant(rows)),
+    "error_json": lambda rows: lookup(_json_texts(ERRORS), _variant(rows)),
+    "error_name": lambda rows: lookup([name for name, _ in ERRORS], rows["text"]),
+    "error_id": lambda rows: pl.Series(draw(rows["seed"], "error id")).cast(pl.String),
 }

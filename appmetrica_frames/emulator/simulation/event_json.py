@@ -1,7 +1,7 @@
-"""The attributes that the simulated app sends with its events, as the JSON texts that the server stores.
+"""Event attributes as the JSON strings of `event_json`.
 
-A text is put together of a head, which says what the event is about, and a tail out of a limited stock: real
-attributes repeat themselves much as these do. The stock holds what trips parsers up, too.
+A string has a head with the product, values of its own, and a tail from a limited pool, because real attributes repeat
+too. The pool includes what parsers stumble over.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import polars as pl
 
 from . import catalogs, devices
 from .catalogs import COUNTRIES
-from .events import KIND, NAMES, of_kind, quantity
-from .rng import below, draw
-from .rows import blank, hexadecimal, numbers, pool, where
+from .events import KIND, NAMES, draw_quantity, match_kinds
+from .rng import draw, integers
+from .rows import hex_column, lookup, null_unless, nulls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from .rows import Rows
 
 
-ABOUT_PRODUCTS = of_kind(
+ABOUT_PRODUCTS = match_kinds(
     "product_view", "add_to_wishlist", "add_to_cart", "remove_from_cart", "checkout", "purchase", "Отзыв отправлен"
 )
-WITH_QUANTITY = of_kind("add_to_cart", "remove_from_cart", "checkout", "purchase")
-WITHOUT_JSON = of_kind("app_close")
+WITH_QUANTITY = match_kinds("add_to_cart", "remove_from_cart", "checkout", "purchase")
+WITHOUT_JSON = match_kinds("app_close")
 SCREENS = ("home", "catalog", "search_results", "product", "cart", "profile", "orders", "Избранное", "help")
 QUERIES = (
     "headphones",
@@ -53,40 +53,40 @@ REVIEWS = (
     "Коробка мятая, товар цел",
 )
 TAILS = 400
-# Not everything that an app sends as JSON is JSON.
+# Apps also send attributes that are not valid JSON.
 BROKEN = ('{"screen":"home","ab":', "null", "[object Object]")
 
 
 def event_json(rows: Rows) -> pl.Series:
     """Return the attributes of each event."""
-    texts = pl.DataFrame({"head": _heads(rows), "own": _own(rows), "tail": _tails(rows)})
-    whole = texts.select(pl.concat_str("head", "own", "tail", ignore_nulls=True)).to_series()
-    odd = below(rows["root"], "broken json", 2_500) == 0
-    whole = pool(BROKEN, below(rows["root"], "which broken", len(BROKEN))).zip_with(pl.Series(odd), whole)
-    return where(~WITHOUT_JSON[rows["kind"]], whole)
+    texts = pl.DataFrame({"head": _heads(rows), "unique": _unique_values(rows), "tail": _tails(rows)})
+    text = texts.select(pl.concat_str("head", "unique", "tail", ignore_nulls=True)).to_series()
+    is_broken = integers(rows["seed"], "broken json", 2_500) == 0
+    text = lookup(BROKEN, integers(rows["seed"], "which broken", len(BROKEN))).zip_with(pl.Series(is_broken), text)
+    return null_unless(~WITHOUT_JSON[rows["kind"]], text)
 
 
 def order_id(rows: Rows) -> pl.Series:
-    """Return the order of each purchase; the same in every table."""
-    return "LV-" + hexadecimal(draw(rows["session_root"], "order")).str.slice(0, 10)
+    """Return the order id of each purchase, which is the same in every table."""
+    return "LV-" + hex_column(draw(rows["session_seed"], "order")).str.slice(0, 10)
 
 
-def country_of(rows: Rows) -> Ints:
-    return devices.country(rows.visits.id)[rows["visit"]]
+def get_country(rows: Rows) -> Ints:
+    return devices.draw_country(rows.visits.id)[rows["visit"]]
 
 
 def _heads(rows: Rows) -> pl.Series:
-    about = country_of(rows) * len(catalogs.PRODUCTS) + rows["product"]
+    with_product = get_country(rows) * len(catalogs.PRODUCTS) + rows["product"]
     plain = len(COUNTRIES) * len(catalogs.PRODUCTS)
-    return pl.Series(_head_pool()).gather(np.where(ABOUT_PRODUCTS[rows["kind"]], about, plain))
+    return pl.Series(_head_pool()).gather(np.where(ABOUT_PRODUCTS[rows["kind"]], with_product, plain))
 
 
 @cache
 def _head_pool() -> list[str]:
-    """Return what begins each text about a product in a country, and last what begins all others."""
+    """Return the head for each product in each country, and last the one for events without a product."""
     index = np.arange(len(catalogs.PRODUCTS))
     lists = [
-        zip(index.tolist(), catalogs.price(index, np.full_like(index, country)).tolist(), strict=True)
+        zip(index.tolist(), catalogs.get_price(index, np.full_like(index, country)).tolist(), strict=True)
         for country in range(len(COUNTRIES))
     ]
     return [
@@ -108,32 +108,34 @@ def _head(product: int, price: float, currency: str) -> str:
     return _text(facts | {"price": price, "currency": currency})[:-1] + ","
 
 
-def _own(rows: Rows) -> pl.Series:
-    """Return what stands in no other text: quantities and order ids."""
+def _unique_values(rows: Rows) -> pl.Series:
+    """Return the values that do not repeat: quantities and order ids."""
     if not len(rows):
-        return blank(0)
-    bought = where(WITH_QUANTITY[rows["kind"]], '"quantity":' + numbers(quantity(rows)).cast(pl.String) + ",")
-    ordered = where(rows["kind"] == KIND["purchase"], '"order_id":"' + order_id(rows) + '",')
-    return bought.fill_null("") + ordered.fill_null("")
+        return nulls(0)
+    quantities = null_unless(
+        WITH_QUANTITY[rows["kind"]], '"quantity":' + pl.Series(draw_quantity(rows)).cast(pl.String) + ","
+    )
+    orders = null_unless(rows["kind"] == KIND["purchase"], '"order_id":"' + order_id(rows) + '",')
+    return quantities.fill_null("") + orders.fill_null("")
 
 
 def _tails(rows: Rows) -> pl.Series:
-    index = rows["kind"] * TAILS + below(rows["root"], "tail", TAILS)
+    index = rows["kind"] * TAILS + integers(rows["seed"], "tail", TAILS)
     return pl.Series(_tail_pool()).gather(index)
 
 
 @cache
 def _tail_pool() -> list[str]:
-    return [_text(facts)[1:] for name in NAMES for facts in _stock(name)]
+    return [_text(facts)[1:] for name in NAMES for facts in _tail_variants(name)]
 
 
-def _stock(name: str) -> Iterator[dict[str, object]]:
+def _tail_variants(name: str) -> Iterator[dict[str, object]]:
     for index in range(TAILS):
         yield _facts(name, index) | {"ab_group": "ABC"[index % 3], "network_ms": 20 + index * 37 % 900}
 
 
 def _facts(name: str, index: int) -> dict[str, object]:
-    """Return one stock of attributes; what an event has not of its own is its position on the screen."""
+    """Return one variant of an event's attributes; events without their own get a position on the screen."""
     facts: dict[str, dict[str, object]] = {
         "app_open": {"cold": index % 3 == 0, "source": ("icon", "push", "deeplink", "widget")[index % 4]},
         "onboarding_step": {"step": 1 + index % 4, "skipped": index % 9 == 0},

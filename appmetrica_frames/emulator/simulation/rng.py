@@ -1,7 +1,7 @@
-"""Chance without state: every draw is a hash of whom it is about and of what is drawn.
+"""Stateless random numbers: each one is a hash of a seed and of a label for what is drawn.
 
-A device is one number, and whatever happens to it follows from that number, the day and a word for the question. So
-any range of days, asked in any order, gives the same rows, and a draw needs neither a stored trait nor a generator.
+A device is one number, and everything about it follows from that number, the day and a label. So any range of days,
+requested in any order, gives the same rows, and no trait is stored.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-# Names for the reader: what arithmetic leaves of an array's type is Any to the type checker, so it is from the start.
+# For the reader only: numpy's arithmetic loses the element type for the type checker.
 Array: TypeAlias = Any
 U64: TypeAlias = Any
 Ints: TypeAlias = Any
 Floats: TypeAlias = Any
-Flags: TypeAlias = Any
+Bools: TypeAlias = Any
 
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
@@ -30,8 +30,8 @@ _UNIT = 2.0**-53
 
 
 @cache
-def salt(word: str) -> np.uint64:
-    return np.uint64(int.from_bytes(blake2b(word.encode(), digest_size=8).digest(), "little"))
+def hash_label(label: str) -> np.uint64:
+    return np.uint64(int.from_bytes(blake2b(label.encode(), digest_size=8).digest(), "little"))
 
 
 def mix(values: U64) -> U64:
@@ -44,43 +44,43 @@ def mix(values: U64) -> U64:
     return mixed
 
 
-def draw(roots: U64, word: str) -> U64:
-    """Return 64 random bits for each root, others for each word."""
-    return mix(roots + salt(word))
+def draw(seeds: U64, label: str) -> U64:
+    """Return 64 random bits for each seed; another label gives others."""
+    return mix(seeds + hash_label(label))
 
 
-def child(roots: U64, numbers: Array) -> U64:
-    """Return new roots, one for each pair of a root and a number."""
-    return mix(mix(roots) + numbers.astype(np.uint64))
+def derive(seeds: U64, numbers: Array) -> U64:
+    """Return new seeds, one for each pair of a seed and a number."""
+    return mix(mix(seeds) + numbers.astype(np.uint64))
 
 
-def unit(roots: U64, word: str) -> Floats:
+def uniform(seeds: U64, label: str) -> Floats:
     """Return uniform numbers from 0 to 1."""
-    return (draw(roots, word) >> np.uint64(11)) * _UNIT
+    return (draw(seeds, label) >> np.uint64(11)) * _UNIT
 
 
-def normal(roots: U64, word: str) -> Floats:
-    radius = np.sqrt(-2.0 * np.log1p(-unit(roots, word)))
-    return radius * np.cos(2.0 * np.pi * unit(roots, word + ", angle"))
+def normal(seeds: U64, label: str) -> Floats:
+    radius = np.sqrt(-2.0 * np.log1p(-uniform(seeds, label)))
+    return radius * np.cos(2.0 * np.pi * uniform(seeds, label + ", angle"))
 
 
-def exponential(roots: U64, word: str, mean: float) -> Floats:
-    return -mean * np.log1p(-unit(roots, word))
+def exponential(seeds: U64, label: str, mean: float) -> Floats:
+    return -mean * np.log1p(-uniform(seeds, label))
 
 
-def geometric(roots: U64, word: str, more: float | Floats) -> Ints:
-    """Return how often in a row something happened that happens each time with the probability `more`."""
-    return (np.log1p(-unit(roots, word)) / np.log(more)).astype(np.int64)
+def geometric(seeds: U64, label: str, more: float | Floats) -> Ints:
+    """Return the number of successes before the first failure, where `more` is the probability of a success."""
+    return (np.log1p(-uniform(seeds, label)) / np.log(more)).astype(np.int64)
 
 
-def below(roots: U64, word: str, count: int | Array) -> Ints:
+def integers(seeds: U64, label: str, count: int | Array) -> Ints:
     """Return whole numbers from 0 to `count` - 1."""
-    return (unit(roots, word) * count).astype(np.int64)
+    return (uniform(seeds, label) * count).astype(np.int64)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A choice among weighted things, which answers their indices."""
+    """A weighted choice; `pick` returns indices."""
 
     cumulative: Floats
 
@@ -89,6 +89,6 @@ class Choice:
         sums = np.cumsum(np.fromiter(weights, np.float64))
         return cls(sums / sums[-1])
 
-    def pick(self, roots: U64, word: str) -> Ints:
-        index = np.searchsorted(self.cumulative, unit(roots, word), side="right")
+    def pick(self, seeds: U64, label: str) -> Ints:
+        index = np.searchsorted(self.cumulative, uniform(seeds, label), side="right")
         return np.minimum(index, len(self.cumulative) - 1)

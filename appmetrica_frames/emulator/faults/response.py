@@ -1,10 +1,10 @@
-"""An answer on its way to the client, as a value that faults rewrite, and the bytes that it becomes."""
+"""A response on its way to the client: a value that faults rewrite, and the bytes that are sent."""
 
 from __future__ import annotations
 
 import gzip
 from dataclasses import dataclass, replace
-from http.client import responses
+from http.client import responses as status_texts
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 if TYPE_CHECKING:
@@ -15,34 +15,34 @@ Framing: TypeAlias = Literal["length", "chunked", "close"]
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 CHUNK = 512
-OF_THE_FRAMING = {"content-length", "transfer-encoding", "connection"}
+FRAMING_HEADERS = {"content-length", "transfer-encoding", "connection"}
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """Where an answer stops short, and what the client sees there.
+    """Where a response stops early, and what the client sees there.
 
     Attributes
     ----------
     after : int or None
-        Body bytes that are sent before it; None if nothing is sent, not even the status line.
+        Body bytes to send before; None sends nothing, not even the status line.
     how : {"close", "reset", "silence"}
     """
 
     after: int | None
-    how: Literal["close", "reset", "silence"]
+    kind: Literal["close", "reset", "silence"]
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What will be sent, and how.
+class Response:
+    """What to send, and how.
 
     Attributes
     ----------
     headers : tuple of (str, str)
-        Without those of the framing, which are made from the body when it is sent.
+        Without Content-Length and the like, which are derived from the framing.
     body : bytes
-        As encoded by Content-Encoding and not framed.
+        With its content encoding, not framed.
     delay : float
         Seconds before the status line.
     pace : float, optional
@@ -50,7 +50,7 @@ class Reply:
     paced_for : float
         Seconds after which the rest of a paced body is sent at once.
     ending : Ending, optional
-        Where it stops short; None sends all of it.
+        Where it stops early; None sends all of it.
     """
 
     status: int
@@ -63,53 +63,53 @@ class Reply:
     ending: Ending | None = None
 
     @property
-    def zipped(self) -> bool:
+    def is_gzipped(self) -> bool:
         return self.header("content-encoding") == "gzip"
 
     @property
-    def plain(self) -> bytes:
-        """The body without its encoding."""
-        return gzip.decompress(self.body) if self.zipped else self.body
+    def content(self) -> bytes:
+        """The decoded body."""
+        return gzip.decompress(self.body) if self.is_gzipped else self.body
 
     @property
-    def reusable(self) -> bool:
+    def is_reusable(self) -> bool:
         """Whether the connection may serve another request afterwards."""
         return self.ending is None and self.framing != "close"
 
     def header(self, name: str) -> str | None:
         return next((value for known, value in self.headers if known.lower() == name), None)
 
-    def updated(self, headers: Mapping[str, str]) -> Self:
-        """Return it with those headers instead of its own of the same names."""
+    def with_headers(self, headers: Mapping[str, str]) -> Self:
+        """Return a copy with these headers, which replace others of the same name."""
         known = {name.lower() for name in headers}
-        kept = (pair for pair in self.headers if pair[0].lower() not in known)
-        return replace(self, headers=(*kept, *headers.items()))
+        others = (pair for pair in self.headers if pair[0].lower() not in known)
+        return replace(self, headers=(*others, *headers.items()))
 
-    def carrying(self, plain: bytes, *, zipped: bool) -> Self:
-        """Return it with that body, encoded or not."""
-        kept = tuple(pair for pair in self.headers if pair[0].lower() != "content-encoding")
-        if not zipped:
-            return replace(self, headers=kept, body=plain)
-        return replace(self, headers=(*kept, ("Content-Encoding", "gzip")), body=gzip.compress(plain, mtime=0))
+    def with_body(self, content: bytes, *, is_gzipped: bool) -> Self:
+        """Return a copy with this body, gzipped or not."""
+        others = tuple(pair for pair in self.headers if pair[0].lower() != "content-encoding")
+        if not is_gzipped:
+            return replace(self, headers=others, body=content)
+        return replace(self, headers=(*others, ("Content-Encoding", "gzip")), body=gzip.compress(content, mtime=0))
 
-    def head(self) -> bytes:
+    def format_head(self) -> bytes:
         """Return the status line and the headers."""
-        stated = [(name, value) for name, value in self.headers if name.lower() not in OF_THE_FRAMING]
-        lines = [f"HTTP/1.1 {self.status} {responses.get(self.status, 'Unknown')}"]
-        lines += [f"{name}: {value}" for name, value in (*stated, self._framing())]
+        headers = [(name, value) for name, value in self.headers if name.lower() not in FRAMING_HEADERS]
+        lines = [f"HTTP/1.1 {self.status} {status_texts.get(self.status, 'Unknown')}"]
+        lines += [f"{name}: {value}" for name, value in (*headers, self._framing_header())]
         return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
-    def framed(self) -> bytes:
-        """Return what follows the head, up to where it stops short."""
+    def frame_body(self) -> bytes:
+        """Return the framed body, up to where it stops early."""
         sent = self.body if self.ending is None else self.body[: self.ending.after or 0]
         if self.framing != "chunked":
             return sent
         starts = range(0, len(sent), CHUNK)
-        # The size of a chunk is that of the whole one, even where the body stops in the middle of it.
+        # A chunk that is cut still states its whole size.
         chunks = [_chunk(self.body[start : start + CHUNK], sent[start : start + CHUNK]) for start in starts]
         return b"".join(chunks) + (b"0\r\n\r\n" if self.ending is None else b"")
 
-    def _framing(self) -> tuple[str, str]:
+    def _framing_header(self) -> tuple[str, str]:
         if self.framing == "length":
             return "Content-Length", str(len(self.body))
         return ("Transfer-Encoding", "chunked") if self.framing == "chunked" else ("Connection", "close")
