@@ -97,7 +97,7 @@ class ExportFetcher:
             request=request.described(),
             fields=request.wire_fields,
             limited=request.limited,
-            as_text=reception.as_text,
+            as_text=reception.text_columns,
             rows=reception.rows,
         )
 

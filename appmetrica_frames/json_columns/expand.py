@@ -205,9 +205,9 @@ def _dtype(key: str, chosen: Any) -> pl.DataType:
     import polars as pl
     import pyarrow as pa
 
-    from appmetrica_frames.schema.overrides import arrow_override
+    from appmetrica_frames.schema.types import parse_override
 
-    known: pl.DataType = pl.Series(pl.from_arrow(pa.array([], arrow_override(key, chosen)))).dtype
+    known: pl.DataType = pl.Series(pl.from_arrow(pa.array([], parse_override(key, chosen)))).dtype
     if known.is_numeric() or known in (pl.String, pl.Boolean, pl.Date):
         return known
     raise InvalidRequestError(

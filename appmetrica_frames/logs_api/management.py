@@ -134,10 +134,10 @@ def _part_of(document: Any, name: str, question: Question) -> Any:
 
 
 def _document(body: ResponseBody, question: Question) -> Any:
-    from appmetrica_frames.decode.body import content
+    from appmetrica_frames.decode.body import decode_body
 
     text = b""
-    for piece in content(body):
+    for piece in decode_body(body):
         text += piece
         if len(text) > LONGEST_ANSWER:
             raise DownloadError(f"{question.path} answers with more than {LONGEST_ANSWER >> 20} MiB: check base_url.")
