@@ -21,7 +21,7 @@ SOCKET_READ = 1 << 16  # bytes
 
 
 def gunzip_alone(job: Job) -> Iterator[Summary | None]:
-    from appmetrica_frames.decode.gunzip import gunzip
+    from appmetrica_frames.decode.body import gunzip
 
     chunks = _chunks(job)
     yield None
@@ -31,22 +31,22 @@ def gunzip_alone(job: Job) -> Iterator[Summary | None]:
 
 
 def parse_alone(job: Job) -> Iterator[Summary | None]:
-    from appmetrica_frames.decode.csv import read_csv
+    from appmetrica_frames.decode.csv import CsvDecoder
 
     pieces, columns = _pieces(job), _columns(job)
     yield None
-    deque(read_csv(pieces, columns), maxlen=0)
+    deque(CsvDecoder(columns).decode(pieces), maxlen=0)
     yield None
     yield _summarize(job)
 
 
 def encode_alone(job: Job) -> Iterator[Summary | None]:
-    from appmetrica_frames.decode.csv import schema
+    from appmetrica_frames.decode.decoder import build_schema
     from appmetrica_frames.engine import parquet
 
     path, batches, columns = job.folder / "export.parquet", _batches(job), _columns(job)
     yield None
-    parquet.write(path, schema(columns), parquet.row_groups(batches), about={})
+    parquet.write(path, build_schema(columns), parquet.build_row_groups(batches), about={})
     yield None
     yield summarize_parquet(path)
 
@@ -60,31 +60,31 @@ def _chunks(job: Job) -> list[bytes]:
 
 
 def _pieces(job: Job) -> list[bytes]:
-    from appmetrica_frames.decode.gunzip import gunzip
+    from appmetrica_frames.decode.body import gunzip
 
     return list(gunzip(_chunks(job)))
 
 
 def _batches(job: Job) -> list[pa.RecordBatch]:
-    from appmetrica_frames.decode.csv import read_csv
+    from appmetrica_frames.decode.csv import CsvDecoder
 
-    return list(read_csv(_pieces(job), _columns(job)))
+    return list(CsvDecoder(_columns(job)).decode(_pieces(job)))
 
 
 def _columns(job: Job) -> list[Column]:
     from appmetrica_frames.schema import catalog
-    from appmetrica_frames.schema.types import Column, arrow_type
+    from appmetrica_frames.schema.types import Column, get_arrow_type
 
     resource = catalog.resource(job.resource)
     typed = ((name, resource.wire_type(name)) for name in sorted(resource.fields))
-    return [Column(name, wire, arrow_type(wire)) for name, wire in typed]
+    return [Column(name, wire, get_arrow_type(wire)) for name, wire in typed]
 
 
 def _summarize(job: Job) -> Summary:
     """Run the stages once more, to the end, and return the summary of the file."""
-    from appmetrica_frames.decode.csv import schema
+    from appmetrica_frames.decode.decoder import build_schema
     from appmetrica_frames.engine import parquet
 
     path = job.folder / "check.parquet"
-    parquet.write(path, schema(_columns(job)), parquet.row_groups(_batches(job)), about={})
+    parquet.write(path, build_schema(_columns(job)), parquet.build_row_groups(_batches(job)), about={})
     return summarize_parquet(path)

@@ -1,116 +1,153 @@
-"""Typed record batches out of a CSV body.
+"""Decode a CSV body (RFC 4180) into typed record batches.
 
-The body is cut into blocks of whole rows and pyarrow parses one block at a time. Its streaming reader is not used: it
+The body is cut into blocks of whole rows, and pyarrow parses one block at a time. Its streaming reader is not used: it
 pulls the network from a thread of its own, some 32 blocks ahead, cannot be interrupted while it waits, fails on cells
-of more than two blocks, and knows row numbers only when single-threaded. A block that we hold is parsed at once, on a
-thread of its own.
+of more than two blocks, and knows row numbers only when single-threaded.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import csv as python_csv
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import csv
 
-from appmetrica_frames.errors import DecodeError
+from appmetrica_frames.errors import DecodeError, SchemaError
 
-from .ahead import one_ahead
-from .header import column_names
-from .misfits import cast_fault, parse_fault
-from .rows import BOM, empty_line, split_header, whole_rows
+from .decoder import Decoder
+from .parse_errors import cast_error, compare_names, parse_error
+from .rows import BOM, find_empty_line, split_header, split_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
     from appmetrica_frames.schema.types import Column
 
+BLOCK_BYTES = 1 << 21
+_SHOWN = 80
 _RFC_4180 = csv.ParseOptions(ignore_empty_lines=False)
 
 
-def schema(columns: Sequence[Column]) -> pa.Schema:
-    """Return the schema of the batches that `read_csv` yields for these columns."""
-    return pa.schema([(column.name, column.type) for column in columns])
+class CsvBlock(NamedTuple):
+    """Whole rows, and the names of their columns in the order in which they come."""
+
+    text: bytes | memoryview
+    names: Sequence[str]
 
 
-def read_csv(
-    chunks: Iterable[bytes], columns: Sequence[Column], *, block_size: int = 1 << 21
-) -> Iterator[pa.RecordBatch]:
-    """Yield one batch per block of whole rows, or raise `DecodeError`.
+class ParsedCsv(NamedTuple):
+    """A block and its columns, unless it could not be parsed."""
 
-    An empty cell is null in every column, quoted or not, and nothing else is. Text is kept byte for byte, NUL included.
-    """
-    header, body = split_header(chunks)
-    parser = Parser(column_names(header, [column.name for column in columns]), columns)
-    yield from one_ahead(parser.parse, whole_rows(body, size=block_size), name="appmetrica-frames-csv")
+    block: CsvBlock
+    arrays: list[pa.Array[Any]] | None
 
 
-class Parser:
-    """Parses blocks, and counts their rows, so that a fault can say where it is."""
+class CsvDecoder(Decoder[CsvBlock, ParsedCsv]):
+    """Reads CSV. An empty cell is null in every column, quoted or not, and nothing else is; text is kept as it is."""
 
-    def __init__(self, wire: Sequence[str], columns: Sequence[Column], *, rows: int = 0) -> None:
-        self.wire = wire
-        self.columns = columns
-        self.rows = rows
+    def __init__(self, columns: Sequence[Column], *, block_bytes: int = BLOCK_BYTES) -> None:
+        super().__init__(columns)
+        self._block_bytes = block_bytes
 
-    def parse(self, block: bytes | memoryview) -> pa.RecordBatch:
-        parsed = self._parsed(block)
-        self._refuse_empty_line(block, parsed)
-        arrays = [self._cast(column, joined(parsed[column.name])) for column in self.columns]
-        self.rows += parsed.num_rows
-        return pa.record_batch(arrays, schema=schema(self.columns))
+    def split(self, chunks: Iterable[bytes]) -> Iterator[CsvBlock]:
+        header, body = split_header(chunks)
+        names = parse_header(header, [column.name for column in self.columns])
+        return (CsvBlock(text, names) for text in split_rows(body, size=self._block_bytes))
 
-    def _parsed(self, block: bytes | memoryview) -> pa.Table:
-        types = {column.name: column.parsed for column in self.columns}
+    def build_parser(self) -> Callable[[CsvBlock], ParsedCsv]:
+        return self._try_to_parse
+
+    def assemble(self, parsed: ParsedCsv) -> pa.RecordBatch:
+        # What failed without knowing its row is parsed once more: the error then names the row of the export.
+        return self._finish(parsed.arrays or parse_block(parsed.block, self.columns, self.rows))
+
+    def _try_to_parse(self, block: CsvBlock) -> ParsedCsv:
         try:
-            return table(block, self.wire, types)
-        except pa.ArrowInvalid as fault:
-            raise parse_fault(fault, self.wire, self.rows, lambda: self._text(block)) from fault
-
-    def _cast(self, column: Column, cells: pa.Array[Any]) -> pa.Array[Any]:
-        try:
-            return column.cast(cells)
-        except pa.ArrowInvalid as fault:
-            raise cast_fault(column, cells, self.rows) from fault
-
-    def _text(self, block: bytes | memoryview) -> pa.Table:
-        return table(block, self.wire, dict.fromkeys(self.wire, pa.binary()))
-
-    def _refuse_empty_line(self, block: bytes | memoryview, parsed: pa.Table) -> None:
-        # pyarrow makes an empty line a row of nulls. Of a single column that is how a null is written.
-        suspect = len(self.wire) > 1 and all(column.null_count for column in parsed.columns)
-        if suspect and (at := empty_line(bytes(block))) is not None:
-            row = self.rows + 1 + (self._text(block[:at]).num_rows if at else 0)
-            raise DecodeError(f"Row {row} of the export is an empty line instead of {len(self.wire)} cells.")
+            return ParsedCsv(block, parse_block(block, self.columns))
+        except DecodeError:
+            return ParsedCsv(block, None)
 
 
-def joined(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
-    """Return a column in one piece."""
-    # Joining copies, even where there is nothing to join.
+def parse_header(header: bytes, requested: Sequence[str]) -> list[str]:
+    """Return the names in a header, or raise `SchemaError` unless they are the requested ones in some order."""
+    names = _split_names(header)
+    if differences := compare_names(names, requested):
+        begins = f" It begins with {header.decode(errors='replace')[:_SHOWN]!r}."
+        raise SchemaError(
+            f"The header of the export does not have the requested fields: {differences}."
+            f"{'' if set(names) & set(requested) else begins}"
+        )
+    return names
+
+
+def _split_names(header: bytes) -> list[str]:
+    try:
+        return next(python_csv.reader([header.decode()], strict=True), [])
+    except (python_csv.Error, UnicodeDecodeError):
+        return []
+
+
+def parse_block(block: CsvBlock, columns: Sequence[Column], rows_before: int = 0) -> list[pa.Array[Any]]:
+    """Return the columns of a block, or raise `DecodeError`; `rows_before` are the rows of the export before it."""
+    table = _parse_table(block, columns, rows_before)
+    _refuse_empty_line(block, table, rows_before)
+    return [_cast(column, join_chunks(table[column.name]), rows_before) for column in columns]
+
+
+def _parse_table(block: CsvBlock, columns: Sequence[Column], rows_before: int) -> pa.Table:
+    try:
+        return read_table(*block, {column.name: column.parsed for column in columns})
+    except pa.ArrowInvalid as error:
+        raise parse_error(error, block.names, rows_before, lambda: _read_bytes(block)) from error
+
+
+def _read_bytes(block: CsvBlock) -> pa.Table:
+    return read_table(*block, dict.fromkeys(block.names, pa.binary()))
+
+
+def _cast(column: Column, cells: pa.Array[Any], rows_before: int) -> pa.Array[Any]:
+    try:
+        return column.cast(cells)
+    except pa.ArrowInvalid as error:
+        raise cast_error(column, cells, rows_before) from error
+
+
+def _refuse_empty_line(block: CsvBlock, table: pa.Table, rows_before: int) -> None:
+    # pyarrow makes an empty line a row of nulls. In an export of one column, that is how a null is written.
+    is_suspect = len(block.names) > 1 and all(column.null_count for column in table.columns)
+    if is_suspect and (at := find_empty_line(bytes(block.text))) is not None:
+        before = CsvBlock(block.text[:at], block.names)
+        row = rows_before + 1 + (_read_bytes(before).num_rows if at else 0)
+        raise DecodeError(f"Row {row} of the export is an empty line instead of {len(block.names)} cells.")
+
+
+def join_chunks(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
+    """Return a column in one piece, without a copy if it is in one piece already."""
     cells: Any = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
     return cells  # type: ignore[no-any-return]
 
 
-def table(
-    block: bytes | memoryview | NDArray[np.uint8],
-    wire: Sequence[str],
+def read_table(
+    text: bytes | memoryview | NDArray[np.uint8],
+    names: Sequence[str],
     types: dict[str, pa.DataType],
     options: csv.ParseOptions = _RFC_4180,
 ) -> pa.Table:
-    """Return the columns of a block that have a type; `wire` names all that are in it."""
-    # pyarrow takes a BOM off whatever it reads; here it would be text of the first cell, so it is given one to take.
-    block = BOM + bytes(block) if bytes(block[: len(BOM)]) == BOM else block
-    # The block is parsed in one go, so newlines in cells need no further care. The stages before and after this one
-    # keep the other cores busy, and only a single thread knows the row of a fault.
+    """Return the columns of a block that have a type; `names` are those of all columns in it."""
+    # pyarrow removes a byte order mark from whatever it reads. Here it would be text of the first cell.
+    text = BOM + bytes(text) if bytes(text[: len(BOM)]) == BOM else text
+    # The block is parsed in one go, so newlines in cells need no further care. Other threads keep the other cores busy,
+    # and only a single thread knows the row of an error.
     return csv.read_csv(
-        pa.BufferReader(block),  # type: ignore[arg-type]  # its stub knows Python files only; this one is not copied
-        read_options=csv.ReadOptions(column_names=list(wire), block_size=len(block) + 1, use_threads=False),
+        pa.BufferReader(text),  # type: ignore[arg-type]  # its stub knows Python files only; this one is not copied
+        read_options=csv.ReadOptions(column_names=list(names), block_size=len(text) + 1, use_threads=False),
         parse_options=options,
         convert_options=csv.ConvertOptions(
-            include_columns=[name for name in wire if name in types],
+            include_columns=[name for name in names if name in types],
             column_types=types,
             null_values=[""],
             strings_can_be_null=True,

@@ -1,4 +1,4 @@
-"""Cut a CSV body into blocks of whole rows, without looking into the cells.
+"""Cut a CSV body into blocks of whole rows without parsing the cells.
 
 In RFC 4180 every quote byte has a partner, so a line end stands inside a quoted cell exactly where an odd number of
 quote bytes came before it. Where a block ends depends on the body alone, never on how the network cut it.
@@ -25,7 +25,7 @@ ROW_LIMIT = 1 << 26  # keeps memory bounded when a stray quote swallows the rest
 def split_header(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     """Return the first line without BOM and line end, and the rest of the body."""
     rest, head = iter(chunks), bytearray()
-    while not (end := _row_end(head)) and len(head) <= _HEADER_LIMIT and (chunk := next(rest, None)) is not None:
+    while not (end := _find_row_end(head)) and len(head) <= _HEADER_LIMIT and (chunk := next(rest, None)) is not None:
         head += chunk
     if not head.removeprefix(BOM):
         raise DownloadError("The body is empty; even an export without rows has a header. Download it again.")
@@ -33,14 +33,14 @@ def split_header(chunks: Iterable[bytes]) -> tuple[bytes, Iterator[bytes]]:
     return bytes(head[:end]).removeprefix(BOM).rstrip(b"\r\n"), chain([bytes(head[end:])], rest)
 
 
-def whole_rows(chunks: Iterable[bytes], *, size: int) -> Iterator[memoryview]:
+def split_rows(chunks: Iterable[bytes], *, size: int) -> Iterator[memoryview]:
     """Yield blocks of whole rows of about `size` bytes; a longer row makes a longer block."""
     rest = memoryview(b"")
     quoted = False
-    for piece in pieces(chunks, size):
+    for piece in rechunk(chunks, size):
         text = b"".join([rest, *piece])
-        quoted ^= _odd_quotes(memoryview(text)[len(rest) :])
-        end = _last_row_end(text, len(rest), quoted=quoted)
+        quoted ^= _has_odd_quotes(memoryview(text)[len(rest) :])
+        end = _find_last_row_end(text, len(rest), quoted=quoted)
         if end:
             yield memoryview(text)[:end]
         rest = memoryview(text)[end:]
@@ -51,14 +51,14 @@ def whole_rows(chunks: Iterable[bytes], *, size: int) -> Iterator[memoryview]:
         yield rest
 
 
-def empty_line(block: bytes) -> int | None:
+def find_empty_line(block: bytes) -> int | None:
     """Return where in a block of whole rows the first empty line stands, if there is one."""
-    starts = [at for pair in (b"\n\n", b"\n\r", b"\r\r") if (at := _outside_quotes(block, pair)) is not None]
+    starts = [at for pair in (b"\n\n", b"\n\r", b"\r\r") if (at := _find_outside_quotes(block, pair)) is not None]
     return 0 if block[:1] in (b"\n", b"\r") else min(starts, default=None)
 
 
-def pieces(chunks: Iterable[bytes], size: int) -> Iterator[list[memoryview]]:
-    """Yield the same bytes in pieces of `size`, the last one shorter; a piece is what it is made of, not copied."""
+def rechunk(chunks: Iterable[bytes], size: int) -> Iterator[list[memoryview]]:
+    """Yield the same bytes in pieces of `size`, the last one shorter; nothing is copied: a piece is a list of parts."""
     held: list[memoryview] = []
     missing = size
     for chunk in chunks:
@@ -72,14 +72,14 @@ def pieces(chunks: Iterable[bytes], size: int) -> Iterator[list[memoryview]]:
     yield held
 
 
-def _row_end(head: bytearray) -> int:
+def _find_row_end(head: bytearray) -> int:
     end = head.find(b"\n")
     while end >= 0 and head.count(b'"', 0, end) % 2:
         end = head.find(b"\n", end + 1)
     return end + 1
 
 
-def _last_row_end(text: bytes, start: int, *, quoted: bool) -> int:
+def _find_last_row_end(text: bytes, start: int, *, quoted: bool) -> int:
     """Return where the last row ends that ends after `start`, or 0; `quoted` says how the text ends."""
     end = len(text)
     while (line_end := text.rfind(b"\n", start, end)) >= 0:
@@ -90,7 +90,7 @@ def _last_row_end(text: bytes, start: int, *, quoted: bool) -> int:
     return 0
 
 
-def _outside_quotes(block: bytes, pair: bytes) -> int | None:
+def _find_outside_quotes(block: bytes, pair: bytes) -> int | None:
     quoted, start = False, 0
     while (at := block.find(pair, start)) >= 0:
         quoted ^= block.count(b'"', start, at) % 2 == 1
@@ -100,7 +100,7 @@ def _outside_quotes(block: bytes, pair: bytes) -> int | None:
     return None
 
 
-def _odd_quotes(text: memoryview) -> bool:
+def _has_odd_quotes(text: memoryview) -> bool:
     # In exports with JSON in them, quotes are so many that looking for one after the other takes thrice as long.
     return bool(np.count_nonzero(np.frombuffer(text, np.uint8) == _QUOTE) % 2)
 

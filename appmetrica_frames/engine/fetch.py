@@ -61,7 +61,7 @@ class ExportFetcher:
             return write.commit(
                 built_not_before=built_not_before,
                 fetched_at=self._clock.now(),
-                text_columns=ingest.as_text,
+                text_columns=ingest.text_columns,
                 rows=ingest.rows,
             )
 

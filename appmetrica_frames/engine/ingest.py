@@ -1,52 +1,84 @@
-"""The bodies of an export, on their way into one Parquet file: decompress, parse, write, join the parts."""
+"""Receive the bodies of an export into one Parquet file: decompress, parse, write, join the parts."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from appmetrica_frames.decode.body import content
-from appmetrica_frames.decode.csv import read_csv, schema
-from appmetrica_frames.decode.json import read_json
+from appmetrica_frames.decode.body import decode_body
+from appmetrica_frames.decode.decoder import build_schema
 from appmetrica_frames.errors import SchemaError
 from appmetrica_frames.schema import catalog
-from appmetrica_frames.schema.types import Column, arrow_type
+from appmetrica_frames.schema.types import Column, get_arrow_type
 
 from . import parquet
-from .pipeline import Pipeline
+from .pipeline import Pipeline, count_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
 
     from appmetrica_frames.cache.store import PendingWrite
+    from appmetrica_frames.decode.decoder import Decoder
     from appmetrica_frames.logs_api.transport import ResponseBody
     from appmetrica_frames.progress import ProgressReporter
     from appmetrica_frames.request.export import ExportRequest
     from appmetrica_frames.request.part import Part
 
 PIECES_AHEAD = 8
-READERS = {"csv": read_csv, "json": read_json}
+
+
+def build_decoder(wire_format: str, columns: Sequence[Column]) -> Decoder[Any, Any]:
+    """Return a decoder of a format; what decodes the other one is not imported."""
+    if wire_format == "json":
+        from appmetrica_frames.decode.json.decoder import JsonDecoder
+
+        return JsonDecoder(columns)
+    from appmetrica_frames.decode.csv import CsvDecoder
+
+    return CsvDecoder(columns)
+
+
+def decode(
+    decoder: Decoder[Any, Any], chunks: Iterable[bytes], pipeline: Pipeline, *, workers: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of a body whose blocks are parsed by so many threads of a pipeline."""
+    blocks = decoder.split(chunks)
+    return decoder.assemble_all(pipeline.map(decoder.build_parser, blocks, workers=workers, name="parse"))
 
 
 class ParquetIngest:
-    """Receives the bodies of one export until all are whole and fit their columns.
+    """Receives the bodies of one export until all are complete and fit their columns.
+
+    Parameters
+    ----------
+    write
+        Where the file goes: ``path``, and ``part(number)`` for the parts of an export in parts.
+    workers
+        The number of threads that parse; by default, as many as the machine has cores to spare.
 
     Attributes
     ----------
-    as_text
-        Columns that did not fit their type, each with what is said of it.
+    text_columns
+        The columns that did not fit their type and are read as text, each with the reason.
     """
 
     def __init__(
-        self, request: ExportRequest, draft: PendingWrite, *, strict: bool, reporter: ProgressReporter
+        self,
+        request: ExportRequest,
+        write: PendingWrite,
+        *,
+        strict: bool,
+        reporter: ProgressReporter,
+        workers: int | None = None,
     ) -> None:
-        self.as_text: dict[str, str] = {}
+        self.text_columns: dict[str, str] = {}
         self._request = request
-        self._draft = draft
+        self._write = write
         self._strict = strict
         self._reporter = reporter
+        self._workers = workers or count_workers()
         self._rows: dict[Part, int] = {}
 
     @property
@@ -55,45 +87,46 @@ class ParquetIngest:
         return sum(self._rows.values())
 
     def receive(self, body: ResponseBody, part: Part) -> bool:
-        """Write a body; return False if the export has to come again, with a column more as text."""
+        """Write a body; return False if the export must be downloaded again, to read one more column as text."""
         if part.number == 0:
             self._rows.clear()
-        columns = [self._column(name) for name in self._request.wire_fields]
-        path = self._draft.path if part.count == 1 else self._draft.part(part.number)
+        path = self._write.path if part.count == 1 else self._write.part(part.number)
         try:
-            self._rows[part] = self._written(body, columns, path)
+            self._rows[part] = self._write_body(body, path)
         except SchemaError as misfit:
-            if self._strict or misfit.column is None or misfit.column in self.as_text:
+            if self._strict or misfit.column is None or misfit.column in self.text_columns:
                 raise
-            self.as_text[misfit.column] = f"{misfit} The column arrives as text."
+            self.text_columns[misfit.column] = f"{misfit} The column arrives as text."
             return False
         if part.count > 1 and part.number == part.count - 1:
-            self._join(part.count)
+            self._join_parts(part.count)
         return True
 
-    def _written(self, body: ResponseBody, columns: list[Column], path: Path) -> int:
-        # Network and gunzip, parsing, and Parquet each keep a core busy, at a distance that bounds what is held.
+    def _write_body(self, body: ResponseBody, path: Path) -> int:
+        # Download and gunzip, splitting, parsing, and Parquet each have a thread, and each waits for the next one.
+        columns = [self._column(name) for name in self._request.wire_fields]
+        decoder = build_decoder(self._request.wire_format, columns)
         with Pipeline(abort=body.abort) as pipeline:
-            pieces = pipeline.ahead(content(body), depth=PIECES_AHEAD, name="download")
-            batches = self._counted(READERS[self._request.wire_format](pieces, columns))
-            groups = pipeline.ahead(parquet.row_groups(batches), depth=1, name="gather")
-            return parquet.write(path, schema(columns), groups, about=self._request.to_dict())
+            chunks = pipeline.prefetch(decode_body(body), depth=PIECES_AHEAD, name="download")
+            batches = self._report(decode(decoder, chunks, pipeline, workers=self._workers))
+            groups = pipeline.prefetch(parquet.build_row_groups(batches), depth=1, name="gather")
+            return parquet.write(path, build_schema(columns), groups, about=self._request.to_dict())
 
-    def _counted(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _report(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = self.rows  # of the parts before
         for batch in batches:
             rows += batch.num_rows
             self._reporter.decoded(rows)
             yield batch
 
-    def _join(self, count: int) -> None:
-        parts = [self._draft.part(number) for number in range(count)]
-        parquet.join(parts, self._draft.path)
+    def _join_parts(self, count: int) -> None:
+        parts = [self._write.part(number) for number in range(count)]
+        parquet.join(parts, self._write.path)
         for part in parts:
             part.unlink()
 
     def _column(self, name: str) -> Column:
-        if name in self.as_text:
-            return Column(name, "string", arrow_type("string"))
-        wire = catalog.resource(self._request.resource).wire_type(name)
-        return Column(name, wire, self._request.overrides.get(name, arrow_type(wire)))
+        if name in self.text_columns:
+            return Column(name, "string", get_arrow_type("string"))
+        field_type = catalog.resource(self._request.resource).wire_type(name)
+        return Column(name, field_type, self._request.overrides.get(name, get_arrow_type(field_type)))

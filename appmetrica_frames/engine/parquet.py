@@ -24,8 +24,8 @@ def write(path: Path, schema: pa.Schema, groups: Iterable[pa.Table], *, about: d
     return _write(path, schema.with_metadata({METADATA_KEY: json.dumps(about).encode()}), groups)
 
 
-def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    """Gather batches into the row groups of a file: large enough to compress, small enough to hold and to skip."""
+def build_row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Gather batches into row groups: large enough to compress, small enough to hold and to skip."""
     held: list[pa.RecordBatch] = []
     rows = size = 0
     for batch in batches:
@@ -40,24 +40,24 @@ def row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
 
 def join(parts: Sequence[Path], path: Path) -> int:
     """Write the rows of several files of one schema into one, in their order, and return their number."""
-    return _write(path, pq.read_schema(parts[0]), row_groups(chain.from_iterable(map(_batches, parts))))
+    return _write(path, pq.read_schema(parts[0]), build_row_groups(chain.from_iterable(map(_read_batches, parts))))
 
 
 def _write(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> int:
     rows = 0
-    with pq.ParquetWriter(path, schema, **_settings(schema)) as writer:
+    with pq.ParquetWriter(path, schema, **_writer_settings(schema)) as writer:
         for group in groups:
             writer.write_table(group, row_group_size=group.num_rows)
             rows += group.num_rows
-    # pyarrow would keep for later what it has encoded with, and the frame is read next.
+    # pyarrow would keep the memory that it encoded with, and reading the frame needs memory next.
     pa.default_memory_pool().release_unused()
     return rows
 
 
-def _settings(schema: pa.Schema) -> dict[str, Any]:
-    # Bounds of text hardly ever rule a row group out, and cost a comparison a cell. Ids and instants rarely repeat
-    # themselves: a dictionary of them costs time and space. Event JSON does, and outgrows the usual dictionary page.
-    # Higher levels of compression cost more time than their bytes are worth on a disk.
+def _writer_settings(schema: pa.Schema) -> dict[str, Any]:
+    # Bounds of text rarely exclude a row group, and cost a comparison per cell. Ids and timestamps rarely repeat: a
+    # dictionary costs time and space. Event JSON does, and outgrows the usual dictionary page. Higher levels of
+    # compression cost more time than their bytes are worth on a disk.
     return {
         "compression": "zstd",
         "compression_level": -1,
@@ -72,6 +72,6 @@ def _rarely_repeats(type_: pa.DataType) -> bool:
     return bool(pa.types.is_uint64(type_) or pa.types.is_timestamp(type_))
 
 
-def _batches(path: Path) -> Iterator[pa.RecordBatch]:
+def _read_batches(path: Path) -> Iterator[pa.RecordBatch]:
     with pq.ParquetFile(path) as file:
         yield from file.iter_batches()

@@ -1,1 +1,1 @@
-"""Texts of JSON in, a column per key out."""
+"""JSON objects in a column of text: a column for each key."""

@@ -1,4 +1,4 @@
-"""JSON objects in a column, opened into columns of their own: the frames; `json_objects` reads the texts."""
+"""`expand_json`: frames in, frames with a column per key out; `extract` reads the texts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Fields: TypeAlias = "Iterable[str] | Mapping[str, Any]"
 Wanted: TypeAlias = "dict[str, tuple[str, pl.DataType]]"  # the name and the type of the column of each key
 
 SHOWN = 60  # characters of a broken row in the warning
-_OPENED = "\0opened"  # JSON cannot hold this character unescaped, nor do people type it
+_EXTRACTED = "\0extracted"  # JSON cannot hold this character unescaped, nor do people type it
 
 
 @overload
@@ -40,7 +40,7 @@ def expand_json(
     *,
     prefix: str = "",
 ) -> pl.DataFrame | pl.LazyFrame | pd.DataFrame:
-    """Open the JSON objects of a column into one column per key.
+    """Expand the JSON objects of a column into one column per key.
 
     Parameters
     ----------
@@ -49,41 +49,41 @@ def expand_json(
     column : str, default "event_json"
         The column of JSON texts.
     fields : list of str or dict, optional
-        The top-level keys to take, as text; or a dict of keys and types: text, a whole or floating number, a decimal,
-        a boolean or a day, as a Polars or Arrow type or the name of an Arrow type. Without it, every key found, as
-        text, in the order of appearance; a LazyFrame needs it.
+        The top-level keys to extract as text; or a dict of keys and types: text, an integer, a floating-point number, a
+        decimal, a boolean or a date, as a Polars or Arrow type or the name of an Arrow type. By default, every key
+        that occurs, as text, in the order of appearance; a LazyFrame needs `fields`.
     prefix : str, default ""
-        What the names of the new columns begin with.
+        The prefix of the names of the new columns.
 
     Returns
     -------
     polars.DataFrame, polars.LazyFrame or pandas.DataFrame
-        Of the kind of `frame`, with its rows and columns, and the new columns after them. New pandas columns are
-        Arrow-backed. A missing key and a JSON null are null.
+        The same kind of frame, with its rows and columns followed by the new columns. New pandas columns are
+        Arrow-backed. Missing keys and JSON nulls become null.
 
     Raises
     ------
     InvalidRequestError
-        If there is no such text column, if a new column would have the name of another, if a type is none of these,
-        or if `frame` is lazy and `fields` is not given.
+        If there is no such text column, if a new column would have the name of an existing one, if a type is not one
+        of these, or if `frame` is lazy and `fields` is not given.
 
     Warns
     -----
     SchemaWarning
-        If rows hold no JSON object: says how many and which is the first. They are null in every new column, and a
-        null is not counted. A LazyFrame has not seen its rows and does not warn.
+        If rows do not hold a JSON object: says how many and which is the first. They become null in every new column;
+        rows that are null are not counted. A LazyFrame does not know its rows and does not warn.
 
     Notes
     -----
-    As text, a string is what it says, without quotes, and anything else is its JSON as it stands, so that numbers keep
-    every digit. With a type, ``3`` and ``"3"`` are both the number 3; a value that does not fit is null, ``3.0`` for a
-    whole number, too. Of a key that stands twice, the last counts. ``NaN`` and ``Infinity`` are no JSON. Half a
-    surrogate pair is no text, and the row that has one is no JSON.
+    As text, a string is its content without the quotes, and any other value is its JSON as it is, so that numbers keep
+    every digit. With a type, ``3`` and ``"3"`` are both the number 3; a value that does not fit becomes null, and so
+    does ``3.0`` for an integer. If a key is repeated, the last value counts. ``NaN`` and ``Infinity`` are not JSON, and
+    neither is a text with half of a surrogate pair.
 
-    All of it runs in native expressions, whatever `fields` is. Quick to read are numbers, words and strings without a
-    backslash in objects that hold no other object; keys that are not asked for do not matter. It takes several times
-    as long where an object is within, or a value that is asked for is an array or has a backslash; and twenty times, to
-    any depth, where objects nest deeper than three levels or have a backslash in a key.
+    Everything runs in native expressions, whatever `fields` is. Numbers, words and strings without a backslash are
+    fast, in objects without nested objects; other keys do not matter. It takes several times as long if an object is
+    nested, or if a value to extract is an array or has a backslash; and twenty times, to any depth, if objects nest
+    deeper than three levels or have a backslash in a key.
 
     Examples
     --------
@@ -103,16 +103,16 @@ def expand_json(
                 "A LazyFrame does not know its keys before it is collected: name them, fields=[…]."
             )
         schema = frame.collect_schema()
-        _checked_column(column, schema.names())
-        _checked_text(column, schema[column])
-        return _lazily(frame, column, _wanted(fields, prefix, schema.names()))
+        _check_column(column, schema.names())
+        _check_text(column, schema[column])
+        return _expand_lazy(frame, column, _choose_columns(fields, prefix, schema.names()))
     if isinstance(frame, pl.DataFrame):
-        _checked_column(column, frame.columns)
-        return frame.hstack(_new(frame[column], fields, prefix, frame.columns))
-    return _to_pandas(frame, column, fields, prefix)
+        _check_column(column, frame.columns)
+        return frame.hstack(_extract_columns(frame[column], fields, prefix, frame.columns))
+    return _expand_pandas(frame, column, fields, prefix)
 
 
-def _to_pandas(frame: pd.DataFrame, column: str, fields: Fields | None, prefix: str) -> pd.DataFrame:
+def _expand_pandas(frame: pd.DataFrame, column: str, fields: Fields | None, prefix: str) -> pd.DataFrame:
     import pandas as pd
     import polars as pl
     import pyarrow as pa
@@ -120,42 +120,41 @@ def _to_pandas(frame: pd.DataFrame, column: str, fields: Fields | None, prefix: 
     if not isinstance(frame, pd.DataFrame):
         raise InvalidRequestError(f"expand_json takes a Polars or pandas frame, not {type(frame).__name__}.")
     names = list(frame.columns)
-    _checked_column(column, names)
+    _check_column(column, names)
     try:
         cells = pa.array(frame[column], from_pandas=True)
     except (pa.ArrowException, UnicodeError) as error:
         raise InvalidRequestError(f"Column {column!r} does not hold text: {error}.") from error
-    opened = frame.copy(deep=False)
-    for new in _new(pl.Series(column, pl.from_arrow(cells)), fields, prefix, names):
+    expanded = frame.copy(deep=False)
+    for new in _extract_columns(pl.Series(column, pl.from_arrow(cells)), fields, prefix, names):
         arrow: Any = new.to_arrow()
         arrow = arrow.cast(pa.string()) if new.dtype == pl.String else arrow
-        opened[new.name] = pd.Series(pd.arrays.ArrowExtensionArray(arrow), index=frame.index)
-    return opened
+        expanded[new.name] = pd.Series(pd.arrays.ArrowExtensionArray(arrow), index=frame.index)
+    return expanded
 
 
-def _new(texts: pl.Series, fields: Fields | None, prefix: str, names: Sequence[str]) -> list[pl.Series]:
+def _extract_columns(texts: pl.Series, fields: Fields | None, prefix: str, names: Sequence[str]) -> list[pl.Series]:
     """Return the new columns of an eager frame, and warn of the rows that are broken."""
     import polars as pl
 
-    from .columns import opened
-    from .keys import found
+    from .extract import extract, find_keys
 
-    _checked_text(texts.name, texts.dtype)
+    _check_text(texts.name, texts.dtype)
     plain = texts.cast(pl.String)
-    wanted = _wanted(found(plain) if fields is None else fields, prefix, names)
-    columns = opened(plain, list(wanted))
-    _warn(texts, columns["left"])
-    return columns.select(_typed(wanted, pl.col)).get_columns()
+    wanted = _choose_columns(find_keys(plain) if fields is None else fields, prefix, names)
+    columns = extract(plain, list(wanted))
+    _warn_of_broken_rows(texts, columns["left"])
+    return columns.select(_cast_columns(wanted, pl.col)).get_columns()
 
 
-def _lazily(frame: pl.LazyFrame, column: str, wanted: Wanted) -> pl.LazyFrame:
-    """Add the new columns; each batch of rows is opened when it comes."""
+def _expand_lazy(frame: pl.LazyFrame, column: str, wanted: Wanted) -> pl.LazyFrame:
+    """Add the new columns; each batch of rows is read when it comes."""
     import polars as pl
 
-    from .columns import opened
+    from .extract import extract
 
     def batch(texts: pl.Series) -> pl.Series:
-        return opened(texts, list(wanted)).to_struct(texts.name)
+        return extract(texts, list(wanted)).to_struct(texts.name)
 
     fields = dict.fromkeys(map(str, range(len(wanted))), pl.String)
     struct = (
@@ -163,11 +162,11 @@ def _lazily(frame: pl.LazyFrame, column: str, wanted: Wanted) -> pl.LazyFrame:
         .cast(pl.String)
         .map_batches(batch, return_dtype=pl.Struct({**fields, "left": pl.Boolean}), is_elementwise=True)
     )
-    opening = frame.with_columns(struct.alias(_OPENED))
-    return opening.with_columns(_typed(wanted, pl.col(_OPENED).struct.field)).drop(_OPENED)
+    extracted = frame.with_columns(struct.alias(_EXTRACTED))
+    return extracted.with_columns(_cast_columns(wanted, pl.col(_EXTRACTED).struct.field)).drop(_EXTRACTED)
 
 
-def _typed(wanted: Wanted, text: Callable[[str], pl.Expr]) -> list[pl.Expr]:
+def _cast_columns(wanted: Wanted, text: Callable[[str], pl.Expr]) -> list[pl.Expr]:
     return [_cast(text(str(place)), dtype).alias(name) for place, (name, dtype) in enumerate(wanted.values())]
 
 
@@ -183,7 +182,7 @@ def _cast(text: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return text.cast(dtype, strict=False)
 
 
-def _wanted(fields: Fields, prefix: str, names: Sequence[str]) -> Wanted:
+def _choose_columns(fields: Fields, prefix: str, names: Sequence[str]) -> Wanted:
     import polars as pl
 
     if isinstance(fields, str):
@@ -193,47 +192,47 @@ def _wanted(fields: Fields, prefix: str, names: Sequence[str]) -> Wanted:
     chosen = dict(fields) if isinstance(fields, Mapping) else dict.fromkeys(fields, pl.String)
     if odd := [key for key in chosen if not isinstance(key, str)]:
         raise InvalidRequestError(f"fields takes keys as texts, not {odd[0]!r}.")
-    wanted = {key: (prefix + key, _dtype(key, type_)) for key, type_ in chosen.items()}
+    wanted = {key: (prefix + key, _choose_dtype(key, type_)) for key, type_ in chosen.items()}
     if taken := [name for name, _ in wanted.values() if name in names]:
         raise InvalidRequestError(
-            f"The frame has columns {taken} already: choose another beginning for the new ones, like prefix='json_'."
+            f"The frame has columns {taken} already: choose a prefix for the new ones, like prefix='json_'."
         )
     return wanted
 
 
-def _dtype(key: str, chosen: Any) -> pl.DataType:
+def _choose_dtype(key: str, chosen: Any) -> pl.DataType:
     import polars as pl
     import pyarrow as pa
 
-    from appmetrica_frames.schema.overrides import arrow_override
+    from appmetrica_frames.schema.types import parse_override
 
-    known: pl.DataType = pl.Series(pl.from_arrow(pa.array([], arrow_override(key, chosen)))).dtype
+    known: pl.DataType = pl.Series(pl.from_arrow(pa.array([], parse_override(key, chosen)))).dtype
     if known.is_numeric() or known in (pl.String, pl.Boolean, pl.Date):
         return known
     raise InvalidRequestError(
-        f"fields[{key!r}] takes text, a number, a boolean or a day, not {chosen!r}: take it as text and convert that."
+        f"fields[{key!r}] takes text, a number, a boolean or a date, not {chosen!r}: take it as text and convert that."
     )
 
 
-def _checked_column(column: str, names: Sequence[str]) -> None:
+def _check_column(column: str, names: Sequence[str]) -> None:
     if column not in names:
         near = did_you_mean(str(column), [name for name in names if isinstance(name, str)])
         raise InvalidRequestError(f"The frame has no column {column!r}.{near}")
 
 
-def _checked_text(column: str, dtype: pl.DataType) -> None:
+def _check_text(column: str, dtype: pl.DataType) -> None:
     import polars as pl
 
     if dtype not in (pl.String, pl.Null, pl.Categorical):
         raise InvalidRequestError(f"Column {column!r} holds {dtype}, not text.")
 
 
-def _warn(texts: pl.Series, broken: pl.Series) -> None:
+def _warn_of_broken_rows(texts: pl.Series, broken: pl.Series) -> None:
     if count := broken.sum():
         first = broken.arg_max() or 0
         warnings.warn(
-            f"Column {texts.name!r}: {count} of {len(texts)} rows hold no JSON object, the first of them "
-            f"row {first + 1}: {str(texts[first])[:SHOWN]!r}. They are null in the new columns.",
+            f"Column {texts.name!r}: {count} of {len(texts)} rows do not hold a JSON object; the first is "
+            f"row {first + 1}: {str(texts[first])[:SHOWN]!r}. They become null in the new columns.",
             SchemaWarning,
             stacklevel=4,
         )

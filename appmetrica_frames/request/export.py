@@ -282,10 +282,9 @@ def _check_flag(value: bool, *, name: str) -> bool:  # noqa: FBT001 - checked be
 def _build_overrides(kind: catalog.Resource, chosen: Mapping[str, object]) -> dict[str, pa.DataType]:
     if not chosen:
         return {}
-    from appmetrica_frames.schema.overrides import arrow_override
-    from appmetrica_frames.schema.types import Column
+    from appmetrica_frames.schema.types import Column, parse_override
 
-    types = {name: arrow_override(name, type_) for name, type_ in chosen.items()}
+    types = {name: parse_override(name, type_) for name, type_ in chosen.items()}
     for name, type_ in types.items():
         Column(name, kind.wire_type(name), type_)  # refuses what its text cannot become
     return types

@@ -1,7 +1,8 @@
-"""From the catalogue's types to Arrow's, and from CSV text to either."""
+"""Arrow types: those of the catalogue, those that a user chose, and the casts from text to either."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,42 @@ _ARROW: dict[FieldType, pa.DataType] = {
 }
 
 
-def arrow_type(field_type: FieldType) -> pa.DataType:
+def get_arrow_type(field_type: FieldType) -> pa.DataType:
     """Return the Arrow type that a field of this catalogue type arrives as."""
     return _ARROW[field_type]
+
+
+def parse_override(name: str, chosen: Any) -> pa.DataType:
+    """Return the Arrow type for a Polars data type, an Arrow data type, or the name of an Arrow type."""
+    try:
+        return _normalize(_to_arrow(chosen))
+    except (ValueError, TypeError, pa.ArrowException) as error:
+        raise InvalidRequestError(
+            f"schema_overrides[{name!r}] takes a Polars or Arrow data type, or an Arrow type's name, not {chosen!r}."
+        ) from error
+
+
+def _to_arrow(chosen: Any) -> pa.DataType:
+    if isinstance(chosen, pa.DataType):
+        return chosen
+    if isinstance(chosen, str):
+        named: pa.DataType = pa.type_for_alias(chosen)  # type: ignore[call-overload]
+        return named
+    polars = sys.modules.get("polars")  # whoever has a Polars type has imported Polars
+    if polars is None:
+        raise TypeError(f"{chosen!r} is not a data type")
+    converted: pa.DataType = polars.Series([], dtype=chosen).to_arrow().type
+    return converted
+
+
+def _normalize(type_: pa.DataType) -> pa.DataType:
+    """Replace the text types of Polars by the one of the catalogue, so that equivalent types compare equal."""
+    if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
+        return pa.string()
+    if pa.types.is_dictionary(type_):
+        encoded: pa.DataType = pa.dictionary(pa.int32(), _normalize(type_.value_type))  # type: ignore[call-overload]
+        return encoded
+    return type_
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appmetrica_frames.decode.csv import read_csv, schema
+from appmetrica_frames.decode.csv import CsvDecoder
+from appmetrica_frames.decode.decoder import build_schema
 from appmetrica_frames.errors import DecodeError, DownloadError, SchemaError
-from appmetrica_frames.schema.types import Column, arrow_type
+from appmetrica_frames.schema.types import Column, get_arrow_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -34,7 +35,7 @@ ROWS = st.lists(st.tuples(TEXTS, st.none() | st.integers(0, 2**64 - 1), TEXTS), 
 
 
 def columns(**wire: FieldType) -> list[Column]:
-    return [Column(name, type_, arrow_type(type_)) for name, type_ in wire.items()]
+    return [Column(name, type_, get_arrow_type(type_)) for name, type_ in wire.items()]
 
 
 COLUMNS = columns(name="string", id="uint64", json="string")
@@ -47,8 +48,8 @@ def written(rows: Iterable[Iterable[object]], *, end: str = "\n", quoting: Any =
 
 
 def read(body: bytes | Iterable[bytes], asked: list[Column] = COLUMNS, **settings: int) -> list[tuple[Any, ...]]:
-    batches = list(read_csv([body] if isinstance(body, bytes) else body, asked, **settings))
-    table = pa.Table.from_batches(batches, schema(asked))
+    batches = list(CsvDecoder(asked, **settings).decode([body] if isinstance(body, bytes) else body))
+    table = pa.Table.from_batches(batches, build_schema(asked))
     return [tuple(row.values()) for row in table.to_pylist()]
 
 
@@ -64,23 +65,23 @@ def cut(body: bytes, places: list[int]) -> list[bytes]:
 @given(
     rows=ROWS,
     dialect=st.sampled_from([("\n", csv.QUOTE_ALL), ("\r\n", csv.QUOTE_ALL), ("\r\n", csv.QUOTE_MINIMAL)]),
-    block_size=st.integers(1, 200),
+    block_bytes=st.integers(1, 200),
     bom=st.sampled_from([b"", b"\xef\xbb\xbf"]),
 )
 def test_what_was_written_is_what_arrives(
-    rows: list[tuple[Any, ...]], dialect: tuple[str, Any], block_size: int, bom: bytes
+    rows: list[tuple[Any, ...]], dialect: tuple[str, Any], block_bytes: int, bom: bytes
 ) -> None:
     end, quoting = dialect
     body = bom + written(rows, end=end, quoting=quoting)
-    assert read(body, block_size=block_size) == nulled(rows)
-    assert read(body.removesuffix(end.encode()), block_size=block_size) == nulled(rows)
+    assert read(body, block_bytes=block_bytes) == nulled(rows)
+    assert read(body.removesuffix(end.encode()), block_bytes=block_bytes) == nulled(rows)
 
 
-@given(rows=ROWS, places=st.lists(st.integers(0, 10**6), max_size=20), block_size=st.integers(1, 200))
-def test_batches_do_not_depend_on_the_chunks(rows: list[tuple[Any, ...]], places: list[int], block_size: int) -> None:
+@given(rows=ROWS, places=st.lists(st.integers(0, 10**6), max_size=20), block_bytes=st.integers(1, 200))
+def test_batches_do_not_depend_on_the_chunks(rows: list[tuple[Any, ...]], places: list[int], block_bytes: int) -> None:
     body = written(rows)
-    whole = list(read_csv([body], COLUMNS, block_size=block_size))
-    assert list(read_csv(cut(body, places), COLUMNS, block_size=block_size)) == whole
+    whole = list(CsvDecoder(COLUMNS, block_bytes=block_bytes).decode([body]))
+    assert list(CsvDecoder(COLUMNS, block_bytes=block_bytes).decode(cut(body, places))) == whole
 
 
 @pytest.mark.parametrize("text", AWKWARD)
@@ -102,7 +103,7 @@ def test_ids_keep_all_64_bits() -> None:
 @pytest.mark.parametrize("header", [b"name,id,json", b'"name","id","json"', b"\xef\xbb\xbfname,id,json"])
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
 def test_a_header_alone_is_an_export_without_rows(header: bytes, end: bytes) -> None:
-    assert list(read_csv([header + end], COLUMNS)) == []
+    assert list(CsvDecoder(COLUMNS).decode([header + end])) == []
 
 
 def test_names_may_hold_commas_and_line_breaks() -> None:
@@ -121,9 +122,9 @@ def test_columns_in_another_order_are_put_in_the_asked_one() -> None:
     ("header", "words"),
     [
         (b"name,json\n", "missing 'id'"),
-        (b"name,id,json,extra\n", "not asked 'extra'"),
+        (b"name,id,json,extra\n", "not requested 'extra'"),
         (b"name,id,id,json\n", "repeated 'id'"),
-        (b"name,ID,json\n", "missing 'id'; not asked 'ID'"),
+        (b"name,ID,json\n", "missing 'id'; not requested 'ID'"),
         (b"<html><body>Bad gateway</body></html>", "begins with '<html><body>Bad gateway"),
         (b'{"message": "quota exceeded"}\n', "begins with .*quota exceeded"),
         (b'"name,id,json\n', "begins with"),
@@ -144,7 +145,7 @@ def test_a_body_of_no_bytes_is_a_failed_download(body: list[bytes]) -> None:
         read(body)
 
 
-@pytest.mark.parametrize("block_size", [16, 1 << 20])
+@pytest.mark.parametrize("block_bytes", [16, 1 << 20])
 @pytest.mark.parametrize(
     ("row", "words"),
     [
@@ -156,12 +157,12 @@ def test_a_body_of_no_bytes_is_a_failed_download(body: list[bytes]) -> None:
         (b"x,one,y\n", "'id', row {row} of the export: 'one' does not fit"),
     ],
 )
-def test_a_bad_row_is_an_error_that_says_where(row: bytes, words: str, block_size: int) -> None:
+def test_a_bad_row_is_an_error_that_says_where(row: bytes, words: str, block_bytes: int) -> None:
     good = b'"line\n\nbreak",1,y\n'
     for before in (0, 1, 50):
         body = b"name,id,json\n" + good * before + row + good * 5
         with pytest.raises(DecodeError, match=rf"(?i)row {before + 1} ") as caught:
-            read(body, block_size=block_size)
+            read(body, block_bytes=block_bytes)
         assert words.format(row=before + 1) in str(caught.value)
 
 
@@ -173,9 +174,9 @@ def test_a_row_of_nulls_is_no_empty_line() -> None:
 def test_rows_are_counted_across_blocks_for_casts_too() -> None:
     asked = columns(text="string", time="unix_time")
     body = b"text,time\n" + b"x,5\n" * 100 + b"x,99999999999999\n" + b"x,88888888888888\n"
-    for block_size in (10, 64, 1 << 20):
+    for block_bytes in (10, 64, 1 << 20):
         with pytest.raises(SchemaError) as caught:
-            read(body, asked, block_size=block_size)
+            read(body, asked, block_bytes=block_bytes)
         assert (caught.value.column, caught.value.row, caught.value.value) == ("time", 101, "99999999999999")
 
 
@@ -193,18 +194,18 @@ def test_a_stray_carriage_return_ends_a_row_and_so_is_noticed() -> None:
         read(b"name,id,json\nx,1,y\na\rb,1,y\n")
 
 
-@pytest.mark.parametrize("block_size", [8, 1 << 20])
-def test_text_that_begins_with_a_byte_order_mark_keeps_it(block_size: int) -> None:
+@pytest.mark.parametrize("block_bytes", [8, 1 << 20])
+def test_text_that_begins_with_a_byte_order_mark_keeps_it(block_bytes: int) -> None:
     rows = [("\ufeffx", 1, "\ufeffy")] * 9
     body = "\ufeffname,id,json\n" + "\ufeffx,1,\ufeffy\n" * 9
-    assert read(body.encode(), block_size=block_size) == rows
+    assert read(body.encode(), block_bytes=block_bytes) == rows
 
 
 @pytest.mark.parametrize("length", [100, 5_000, 3_000_000])
 def test_cells_longer_than_blocks_arrive(length: int) -> None:
     text = ('"x,\n' * length)[:length]
-    for block_size in (64, 1 << 20):
-        assert read(written([("a", 1, text), ("b", 2, "y")]), block_size=block_size * 16) == [
+    for block_bytes in (64, 1 << 20):
+        assert read(written([("a", 1, text), ("b", 2, "y")]), block_bytes=block_bytes * 16) == [
             ("a", 1, text),
             ("b", 2, "y"),
         ]
@@ -223,7 +224,7 @@ def test_a_fault_of_the_source_comes_out_unchanged(fault: BaseException) -> None
         raise fault
 
     with pytest.raises(type(fault)) as caught:
-        list(read_csv(chunks(), COLUMNS, block_size=64))
+        list(CsvDecoder(COLUMNS, block_bytes=64).decode(chunks()))
     assert caught.value is fault
 
 
@@ -239,7 +240,7 @@ def test_an_early_close_leaves_no_thread_and_reads_no_further() -> None:
             yield b"x,1,y\n" * 20
 
     before = threading.active_count()
-    batches = read_csv(chunks(), COLUMNS, block_size=64)
+    batches = CsvDecoder(COLUMNS, block_bytes=64).decode(chunks())
     next(batches)
     so_far = taken
     batches.close()  # type: ignore[attr-defined]
@@ -251,7 +252,7 @@ def test_what_pyarrow_says_when_it_changes_its_words(monkeypatch: pytest.MonkeyP
     def other_words(*_: object, **__: object) -> None:
         raise pa.ArrowInvalid("something else")
 
-    monkeypatch.setattr("appmetrica_frames.decode.csv.table", other_words)
+    monkeypatch.setattr("appmetrica_frames.decode.csv.read_table", other_words)
     with pytest.raises(SchemaError, match="something else") as caught:
         read(b"name,id,json\nx,1,y\n")
     assert caught.value.column is None

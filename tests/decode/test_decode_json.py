@@ -15,14 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appmetrica_frames.decode.cells import spelled, typed
-from appmetrica_frames.decode.csv import read_csv, schema
-from appmetrica_frames.decode.json import read_json
-from appmetrica_frames.decode.lines import Lines, NotPlainError
-from appmetrica_frames.decode.objects import Objects
-from appmetrica_frames.decode.records import Block
+from appmetrica_frames.decode.csv import CsvDecoder
+from appmetrica_frames.decode.decoder import build_schema
+from appmetrica_frames.decode.json.cells import cast_text, to_text
+from appmetrica_frames.decode.json.decoder import JsonDecoder
+from appmetrica_frames.decode.json.ndjson import NdjsonDecoder, NotPlainError
+from appmetrica_frames.decode.json.python import PythonJsonDecoder
+from appmetrica_frames.decode.json.records import RecordBlock
 from appmetrica_frames.errors import DecodeError, DownloadError, SchemaError
-from appmetrica_frames.schema.types import Column, arrow_type
+from appmetrica_frames.schema.types import Column, get_arrow_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -53,7 +54,7 @@ DIALECTS = st.fixed_dictionaries(
 
 
 def columns(**wire: FieldType) -> list[Column]:
-    return [Column(name, type_, arrow_type(type_)) for name, type_ in wire.items()]
+    return [Column(name, type_, get_arrow_type(type_)) for name, type_ in wire.items()]
 
 
 COLUMNS = columns(name="string", id="uint64", json="string")
@@ -61,9 +62,9 @@ GOOD = b'{"name":"x","id":"1","json":"y"}'
 
 
 def read(body: bytes | Iterable[bytes], asked: list[Column] = COLUMNS, **settings: int) -> list[tuple[Any, ...]]:
-    batches = list(read_json([body] if isinstance(body, bytes) else body, asked, **settings))
+    batches = list(JsonDecoder(asked, **settings).decode([body] if isinstance(body, bytes) else body))
     assert all(batch.num_rows for batch in batches)
-    table = pa.Table.from_batches(batches, schema(asked))
+    table = pa.Table.from_batches(batches, build_schema(asked))
     table.validate(full=True)
     return [tuple(row.values()) for row in table.to_pylist()]
 
@@ -85,7 +86,7 @@ def cut(text: bytes, places: list[int]) -> list[bytes]:
     return [text[start:end] for start, end in pairwise(edges)]
 
 
-def as_csv(rows: Iterable[Iterable[Any]], names: Iterable[str]) -> bytes:
+def write_csv(rows: Iterable[Iterable[Any]], names: Iterable[str]) -> bytes:
     file = io.StringIO()
     csv.writer(file, quoting=csv.QUOTE_ALL, lineterminator="\n").writerows([names, *rows])
     return file.getvalue().encode()
@@ -96,21 +97,21 @@ def test_what_was_written_is_what_arrives(
     rows: list[dict[str, Any]], dialect: dict[str, Any], size: int, bom: bytes
 ) -> None:
     written = json.dumps({"data": rows}, **dialect).encode()
-    assert read(bom + written + b"\r\n \t", block_size=size) == expected(rows)
+    assert read(bom + written + b"\r\n \t", block_bytes=size) == expected(rows)
 
 
 @given(rows=ROWS, shuffled=st.randoms(use_true_random=False), size=SIZES)
 def test_each_record_may_have_its_own_order(rows: list[dict[str, Any]], shuffled: Any, size: int) -> None:
     other = [dict(shuffled.sample([*row.items()], len(row))) for row in rows]
-    assert read(json.dumps({"data": other}).encode(), block_size=size) == expected(rows)
+    assert read(json.dumps({"data": other}).encode(), block_bytes=size) == expected(rows)
 
 
 @given(rows=ROWS, places=st.lists(st.integers(0, 10**6), max_size=20), size=SIZES)
 def test_batches_do_not_depend_on_the_chunks(rows: list[dict[str, Any]], places: list[int], size: int) -> None:
     written = json.dumps({"data": rows}).encode()
-    whole = list(read_json([written], COLUMNS, block_size=size))
-    assert list(read_json(cut(written, places), COLUMNS, block_size=size)) == whole
-    assert list(read_json((bytes([byte]) for byte in written), COLUMNS, block_size=size)) == whole
+    whole = list(JsonDecoder(COLUMNS, block_bytes=size).decode([written]))
+    assert list(JsonDecoder(COLUMNS, block_bytes=size).decode(cut(written, places))) == whole
+    assert list(JsonDecoder(COLUMNS, block_bytes=size).decode(bytes([byte]) for byte in written)) == whole
 
 
 @given(rows=st.lists(st.tuples(TEXTS, IDS, TEXTS), max_size=12))
@@ -118,11 +119,15 @@ def test_rows_are_those_of_csv(rows: list[tuple[Any, ...]]) -> None:
     names = ["name", "id", "json"]
     texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
     tables = [
-        pa.Table.from_batches(batches, schema(COLUMNS))
+        pa.Table.from_batches(batches, build_schema(COLUMNS))
         for batches in (
-            read_csv([as_csv(texts, names)], COLUMNS),
-            read_json([json.dumps({"data": [dict(zip(names, row, strict=True)) for row in texts]}).encode()], COLUMNS),
-            read_json([json.dumps({"data": [dict(zip(names, row, strict=True)) for row in rows]}).encode()], COLUMNS),
+            CsvDecoder(COLUMNS).decode([write_csv(texts, names)]),
+            JsonDecoder(COLUMNS).decode(
+                [json.dumps({"data": [dict(zip(names, row, strict=True)) for row in texts]}).encode()]
+            ),
+            JsonDecoder(COLUMNS).decode(
+                [json.dumps({"data": [dict(zip(names, row, strict=True)) for row in rows]}).encode()]
+            ),
         )
     ]
     assert tables[0].combine_chunks() == tables[1].combine_chunks() == tables[2].combine_chunks()
@@ -149,7 +154,7 @@ TYPES: list[tuple[FieldType, pa.DataType]] = [
 
 def outcome(batches: Iterable[pa.RecordBatch], asked: list[Column]) -> tuple[Any, ...]:
     try:
-        return ("fits", repr(pa.Table.from_batches(batches, schema(asked)).to_pylist()))
+        return ("fits", repr(pa.Table.from_batches(batches, build_schema(asked)).to_pylist()))
     except SchemaError as fault:
         return (str(fault), fault.column, fault.row, fault.value)
 
@@ -162,10 +167,10 @@ def test_a_cell_fits_or_not_as_it_does_in_csv(
 ) -> None:
     asked = [Column("a,b", *type_)]
     records = [b'{"a,b":%s}' % spelling(cell, quoted=quoted) for cell in cells]
-    written = as_csv([[cell] for cell in cells], ["a,b"])
+    written = write_csv([[cell] for cell in cells], ["a,b"])
     for size in (1, 1 << 20):
-        in_csv = outcome(read_csv([written], asked, block_size=size), asked)
-        found = outcome(read_json([body(*records)], asked, block_size=size), asked)
+        in_csv = outcome(CsvDecoder(asked, block_bytes=size).decode([written]), asked)
+        found = outcome(JsonDecoder(asked, block_bytes=size).decode([body(*records)]), asked)
         # Which of several misfits is met first depends on where blocks end.
         assert found == in_csv or (len(cells) > 1 and "fits" not in {found[0], in_csv[0]})
 
@@ -204,7 +209,7 @@ def source_text(source: str) -> str | None:
 @given(rows=st.lists(st.tuples(SOURCES, SOURCES, SOURCES), min_size=1, max_size=8), size=SIZES)
 def test_values_arrive_in_text_columns_as_they_are_written(rows: list[tuple[str, ...]], size: int) -> None:
     records = ['{{"name":{}, "id":{},"json" : {}}}'.format(*row) for row in rows]
-    assert read(body(*map(str.encode, records)), TEXT_COLUMNS, block_size=size) == [
+    assert read(body(*map(str.encode, records)), TEXT_COLUMNS, block_bytes=size) == [
         tuple(map(source_text, row)) for row in rows
     ]
 
@@ -212,9 +217,11 @@ def test_values_arrive_in_text_columns_as_they_are_written(rows: list[tuple[str,
 @given(rows=st.lists(st.tuples(SOURCES, SOURCES, SOURCES), min_size=1, max_size=8), wire=st.sampled_from(WIRE))
 def test_the_fast_way_gives_what_the_exact_way_gives(rows: list[tuple[str, ...]], wire: tuple[FieldType, ...]) -> None:
     asked = columns(**dict(zip(("name", "id", "json"), wire, strict=True)))
-    block = Block(",".join('{{"name":{},"id" : {},"json":{}}}'.format(*row) for row in rows).encode(), last=True)
+    block = RecordBlock(
+        ",".join('{{"name":{},"id" : {},"json":{}}}'.format(*row) for row in rows).encode(), is_last=True
+    )
     exact, values = exactly(block, asked)
-    fast = Lines(asked)
+    fast = NdjsonDecoder(asked)
     for _ in range(2):  # before and after it has learned what stands in the columns
         with suppress(NotPlainError):
             assert [outcome_of(column, fast.parse(block)[column.name]) for column in asked] == exact
@@ -223,14 +230,14 @@ def test_the_fast_way_gives_what_the_exact_way_gives(rows: list[tuple[str, ...]]
         fast.parse(block)
 
 
-def exactly(block: Block, asked: list[Column]) -> tuple[list[Any], list[tuple[Any, ...]]]:
-    values = [*zip(*Objects(block, [column.name for column in asked], 0).values(), strict=True)]
-    return [outcome_of(column, spelled(cells)) for column, cells in zip(asked, values, strict=True)], values
+def exactly(block: RecordBlock, asked: list[Column]) -> tuple[list[Any], list[tuple[Any, ...]]]:
+    values = [*zip(*PythonJsonDecoder(block, [column.name for column in asked], 0).read_values(), strict=True)]
+    return [outcome_of(column, to_text(cells)) for column, cells in zip(asked, values, strict=True)], values
 
 
 def outcome_of(column: Column, cells: pa.Array[Any]) -> str:
     try:
-        return repr(typed(column, cells, 0).to_pylist())
+        return repr(cast_text(column, cells, 0).to_pylist())
     except SchemaError as fault:
         return str(fault)
 
@@ -241,14 +248,14 @@ def test_a_missing_value_is_never_taken_for_null(rows: list[tuple[str, ...]], dr
     records[drop % len(records)] = '{"name":":null","json":"\\":null"}'
     for size in (1, 100, 1 << 20):
         with pytest.raises(SchemaError, match=f"Row {drop % len(records) + 1} .*missing 'id'"):
-            read(body(*map(str.encode, records)), TEXT_COLUMNS, block_size=size)
+            read(body(*map(str.encode, records)), TEXT_COLUMNS, block_bytes=size)
 
 
 @pytest.mark.parametrize("text", AWKWARD)
 def test_awkward_text_arrives(text: str) -> None:
     rows = [{"name": text, "id": 1, "json": text}] * 3
     for size in (1, 20, 1 << 20):
-        assert read(json.dumps({"data": rows}).encode(), block_size=size) == [(text, 1, text)] * 3
+        assert read(json.dumps({"data": rows}).encode(), block_bytes=size) == [(text, 1, text)] * 3
 
 
 def test_ids_keep_all_64_bits() -> None:
@@ -256,21 +263,21 @@ def test_ids_keep_all_64_bits() -> None:
     for written in (ids, [str(number) for number in ids]):
         rows = [{"name": "x", "id": number, "json": "y"} for number in written]
         for size in (40, 1 << 20):
-            assert [row[1] for row in read(json.dumps({"data": rows}).encode(), block_size=size)] == ids
+            assert [row[1] for row in read(json.dumps({"data": rows}).encode(), block_bytes=size)] == ids
 
 
 @pytest.mark.parametrize("written", ["true", '"true"', '"True"', "1", '"1"'])
 def test_booleans_in_all_spellings(written: str) -> None:
     records = [b'{"a":%s}' % written.encode(), b'{"a":null}', b'{"a":""}', b'{"a":false}', b'{"a":0}', b'{"a":"0"}']
     for size in (1, 1 << 20):
-        found = read(body(*records), columns(a="bool"), block_size=size)
+        found = read(body(*records), columns(a="bool"), block_bytes=size)
         assert found == [(True,), (None,), (None,), (False,), (False,), (False,)]
 
 
 @pytest.mark.parametrize("empty", ['{"data":[]}', ' { "data" : [ ] } \n', "{}", "\n{ }\n", '\ufeff{"data":[]}'])
 def test_an_export_without_rows(empty: str) -> None:
-    assert list(read_json([empty.encode()], COLUMNS)) == []
-    assert list(read_json((bytes([byte]) for byte in empty.encode()), COLUMNS)) == []
+    assert list(JsonDecoder(COLUMNS).decode([empty.encode()])) == []
+    assert list(JsonDecoder(COLUMNS).decode(bytes([byte]) for byte in empty.encode())) == []
 
 
 @pytest.mark.parametrize("nothing", [[], [b""], [b"\xef\xbb\xbf"]])
@@ -299,17 +306,17 @@ def test_another_body_is_refused(other: bytes) -> None:
 def test_what_follows_the_end_is_refused(after: bytes, size: int) -> None:
     for before in (body(), body(GOOD), body(GOOD, GOOD)):
         with pytest.raises((DecodeError, DownloadError)):
-            read(before + after, block_size=size)
+            read(before + after, block_bytes=size)
 
 
 @pytest.mark.parametrize("size", [1, 50, 1 << 20])
 def test_a_cut_is_noticed_at_every_byte(size: int) -> None:
     nested = '{"name":"]}","id":2,"json":[{"name":"},{"},{"name":[1]}]}'
     whole = body(GOOD, nested.encode(), '{"name":"a\\"}]}","id":null,"json":"🎉]}"}'.encode())
-    assert len(read(whole, block_size=size)) == 3
+    assert len(read(whole, block_bytes=size)) == 3
     for length in range(len(whole)):
         with pytest.raises((DecodeError, DownloadError)):
-            read(whole[:length], block_size=size)
+            read(whole[:length], block_bytes=size)
 
 
 @pytest.mark.parametrize("size", [1, 40, 200, 1 << 20])
@@ -317,7 +324,7 @@ def test_a_cut_is_noticed_at_every_byte(size: int) -> None:
     ("record", "words"),
     [
         (b'{"name":"x","id":"1"}', "missing 'json'"),
-        (b'{"name":"x","id":"1","json":"y","more":"z"}', "not asked 'more'"),
+        (b'{"name":"x","id":"1","json":"y","more":"z"}', "not requested 'more'"),
         (b'{"name":"x","id":"1","json":"y","id":"1"}', "repeated 'id'"),
         (b'{"name":null,"name":null,"id":"1","json":"y"}', "repeated 'name'"),
         (b"{}", "missing 'name', 'id', 'json'"),
@@ -345,7 +352,7 @@ def test_a_bad_record_is_an_error_that_says_where(record: bytes, words: str, siz
     for before in (0, 1, 30):
         row = before + 1 + record.startswith(GOOD) * (words == "no JSON")
         with pytest.raises(DecodeError, match=r"[Rr]ow ") as caught:
-            read(body(*[GOOD] * before, record, *[GOOD] * 5), block_size=size)
+            read(body(*[GOOD] * before, record, *[GOOD] * 5), block_bytes=size)
         assert words.format(row=before + 1) in str(caught.value)
         assert f"ow {before + 1} " in str(caught.value) or f"ow {row} " in str(caught.value)
         assert len(str(caught.value)) < 500
@@ -356,7 +363,7 @@ def test_rows_are_counted_across_blocks_for_casts_too() -> None:
     late = b'{"text":"x","time":"99999999999999"}'
     for size in (10, 64, 1 << 20):
         with pytest.raises(SchemaError) as caught:
-            read(body(*[b'{"text":"x","time":5}'] * 100, late, late), asked, block_size=size)
+            read(body(*[b'{"text":"x","time":5}'] * 100, late, late), asked, block_bytes=size)
         assert (caught.value.column, caught.value.row, caught.value.value) == ("time", 101, "99999999999999")
 
 
@@ -372,7 +379,7 @@ def test_values_longer_than_blocks_arrive(length: int) -> None:
     text = ('"x,\n{},{' * length)[:length]
     rows = [{"name": "a", "id": 1, "json": text}, {"name": "b", "id": 2, "json": "y"}]
     for size in (1 << 14, 1 << 20):
-        assert read(json.dumps({"data": rows}).encode(), block_size=size) == [("a", 1, text), ("b", 2, "y")]
+        assert read(json.dumps({"data": rows}).encode(), block_bytes=size) == [("a", 1, text), ("b", 2, "y")]
 
 
 @pytest.mark.parametrize("start", [b'{"name":"', b"[", b" " * 100, b'{"name":[{"name":"x"},'])
@@ -389,7 +396,7 @@ def test_a_fault_of_the_source_comes_out_unchanged(fault: BaseException) -> None
         raise fault
 
     with pytest.raises(type(fault)) as caught:
-        list(read_json(chunks(), COLUMNS, block_size=64))
+        list(JsonDecoder(COLUMNS, block_bytes=64).decode(chunks()))
     assert caught.value is fault
 
 
@@ -405,7 +412,7 @@ def test_an_early_close_leaves_no_thread_and_reads_no_further() -> None:
             yield (GOOD + b",") * 20
 
     before = threading.active_count()
-    batches = read_json(chunks(), COLUMNS, block_size=640)
+    batches = JsonDecoder(COLUMNS, block_bytes=640).decode(chunks())
     next(batches)
     so_far = taken
     batches.close()  # type: ignore[attr-defined]

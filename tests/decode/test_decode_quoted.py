@@ -10,21 +10,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appmetrica_frames.decode.csv import schema
-from appmetrica_frames.decode.json import read_json
-from appmetrica_frames.decode.lines import NotPlainError
-from appmetrica_frames.decode.quoted import Quoted
-from appmetrica_frames.decode.records import Block
+from appmetrica_frames.decode.decoder import build_schema
+from appmetrica_frames.decode.json.decoder import JsonDecoder
+from appmetrica_frames.decode.json.ndjson import NotPlainError
+from appmetrica_frames.decode.json.quoted import QuotedJsonToCsv
+from appmetrica_frames.decode.json.records import RecordBlock
 from appmetrica_frames.errors import AppMetricaError
-from appmetrica_frames.schema.types import Column, arrow_type
+from appmetrica_frames.schema.types import Column, get_arrow_type
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 NAMES = ["name", "id", "event_json", "Город"]
-TEXT = [Column(name, "string", arrow_type("string")) for name in NAMES]
+TEXT = [Column(name, "string", get_arrow_type("string")) for name in NAMES]
 TYPED = [
-    Column(name, "uint64" if name == "id" else "string", arrow_type("uint64" if name == "id" else "string"))
+    Column(name, "uint64" if name == "id" else "string", get_arrow_type("uint64" if name == "id" else "string"))
     for name in NAMES
 ]
 # fmt: off
@@ -50,10 +50,10 @@ def values(arrays: Sequence[pa.Array[Any]]) -> list[tuple[Any, ...]]:
 
 def outcome(text: bytes, columns: list[Column], *, size: int = 1 << 22) -> Any:
     try:
-        batches = list(read_json([b'{"data":[', text, b"]}"], columns, block_size=size))
+        batches = list(JsonDecoder(columns, block_bytes=size).decode([b'{"data":[', text, b"]}"]))
     except AppMetricaError as error:
         return type(error), str(error)
-    table = pa.Table.from_batches(batches, schema(columns))
+    table = pa.Table.from_batches(batches, build_schema(columns))
     table.validate(full=True)
     return table.to_pylist()
 
@@ -61,7 +61,7 @@ def outcome(text: bytes, columns: list[Column], *, size: int = 1 << 22) -> Any:
 def otherwise(text: bytes, columns: list[Column], *, size: int = 1 << 22) -> Any:
     """Return the outcome without the way that is tested here."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Quoted, "as_csv", refuse)
+        patch.setattr(QuotedJsonToCsv, "convert", refuse)
         return outcome(text, columns, size=size)
 
 
@@ -71,13 +71,13 @@ def refuse(*_: Any) -> Any:
 
 @given(rows=ROWS, again=ROWS, last=st.booleans())
 def test_texts_arrive_through_csv(rows: list[tuple[str, ...]], again: list[tuple[str, ...]], *, last: bool) -> None:
-    quoted = Quoted(NAMES)
+    quoted = QuotedJsonToCsv(NAMES)
     for part in (rows, again, rows):  # its memory is used again
         text = written(part)
-        block = Block(text if last else text + b",", last=last)
+        block = RecordBlock(text if last else text + b",", is_last=last)
         if b"\\u" in text:
             continue
-        assert values(quoted.as_csv(block).columns(TEXT)) == [tuple(cell or None for cell in row) for row in part]
+        assert values(quoted.convert(block).read_columns(TEXT)) == [tuple(cell or None for cell in row) for row in part]
 
 
 @given(rows=ROWS, order=st.permutations(range(len(NAMES))))
@@ -128,17 +128,17 @@ def test_anything_else_is_left_to_the_other_ways(record: bytes) -> None:
     good = b'{"name":"1","id":"2","event_json":"3"}'
     for text in (record, good + b"," + record, good + b"," + record + b"," + good):
         with pytest.raises((NotPlainError, pa.ArrowInvalid)):
-            Quoted(NAMES[:3]).as_csv(Block(text, last=True)).columns(TEXT[:3])
+            QuotedJsonToCsv(NAMES[:3]).convert(RecordBlock(text, is_last=True)).read_columns(TEXT[:3])
 
 
 def test_records_of_different_orders_are_left_to_the_other_ways() -> None:
     text = b'{"name":"1","id":"2","event_json":"3"},{"id":"2","name":"1","event_json":"3"}'
     with pytest.raises((NotPlainError, pa.ArrowInvalid)):
-        Quoted(NAMES[:3]).as_csv(Block(text, last=True)).columns(TEXT[:3])
+        QuotedJsonToCsv(NAMES[:3]).convert(RecordBlock(text, is_last=True)).read_columns(TEXT[:3])
     assert outcome(text, TEXT[:3]) == [{"name": "1", "id": "2", "event_json": "3"}] * 2
 
 
 def test_values_that_look_like_names_or_separators_are_values() -> None:
     rows = [(":", ",", '":"', '","'), ('"},{"', "name", "id", '":"'), (":", ":", ":", ":"), (",", ",", ",", ",")]
-    quoted = Quoted(NAMES)
-    assert values(quoted.as_csv(Block(written(rows), last=True)).columns(TEXT)) == rows
+    quoted = QuotedJsonToCsv(NAMES)
+    assert values(quoted.convert(RecordBlock(written(rows), is_last=True)).read_columns(TEXT)) == rows

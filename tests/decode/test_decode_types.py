@@ -10,25 +10,26 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
-from appmetrica_frames.decode.csv import read_csv, schema
+from appmetrica_frames.decode.csv import CsvDecoder
+from appmetrica_frames.decode.decoder import build_schema
 from appmetrica_frames.errors import InvalidRequestError, SchemaError
 from appmetrica_frames.schema.catalog import FieldType
-from appmetrica_frames.schema.types import Column, arrow_type
+from appmetrica_frames.schema.types import Column, get_arrow_type
 
 WORDS = pa.dictionary(pa.int32(), pa.string())
 
 
 def cell(text: str, wire: FieldType, type_: pa.DataType) -> Any:
     columns = [Column("cell", wire, type_), Column("other", "string", pa.string())]
-    (batch,) = read_csv([f'cell,other\n"{text}",x\n'.encode()], columns)
-    assert batch.schema == schema(columns)
+    (batch,) = CsvDecoder(columns).decode([f'cell,other\n"{text}",x\n'.encode()])
+    assert batch.schema == build_schema(columns)
     assert batch["cell"].type == type_
     return batch["cell"][0].as_py()
 
 
-def test_every_field_type_has_an_arrow_type() -> None:
+def test_every_field_type_has_an_get_arrow_type() -> None:
     for field_type in get_args(FieldType):
-        assert Column("name", field_type, arrow_type(field_type)).type == arrow_type(field_type)
+        assert Column("name", field_type, get_arrow_type(field_type)).type == get_arrow_type(field_type)
 
 
 @pytest.mark.parametrize(
@@ -129,5 +130,5 @@ def test_more_words_than_a_dictionary_can_number_are_a_misfit() -> None:
     columns = [Column("word", "string", pa.dictionary(pa.int8(), pa.string())), Column("n", "int64", pa.int64())]
     body = "word,n\n" + "".join(f"w{n},{n}\n" for n in range(200))
     with pytest.raises(SchemaError) as caught:
-        list(read_csv([body.encode()], columns))
+        list(CsvDecoder(columns).decode([body.encode()]))
     assert (caught.value.column, caught.value.row, caught.value.value) == ("word", 129, "w128")

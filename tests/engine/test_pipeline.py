@@ -1,23 +1,28 @@
-"""Stages in threads: order, bounded distance, errors unchanged, and nothing left running."""
+"""Threads of a pipeline: order, bounded distance, errors unchanged, and nothing left running."""
 
 from __future__ import annotations
 
 import gzip
+import itertools
+import linecache
 import signal
 import subprocess
 import sys
 import threading
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, faults
-from appmetrica_frames.engine.pipeline import Pipeline
+from appmetrica_frames.engine import pipeline as pipeline_module
+from appmetrica_frames.engine.pipeline import MAX_WORKERS, Pipeline, count_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from types import FrameType
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +38,8 @@ def nothing() -> None:
 
 def test_items_come_in_order_through_several_stages() -> None:
     with Pipeline(nothing) as pipeline:
-        doubled = (2 * item for item in pipeline.ahead(range(1000), depth=3, name="first"))
-        assert list(pipeline.ahead(doubled, depth=1, name="second")) == list(range(0, 2000, 2))
+        doubled = (2 * item for item in pipeline.prefetch(range(1000), depth=3, name="first"))
+        assert list(pipeline.prefetch(doubled, depth=1, name="second")) == list(range(0, 2000, 2))
 
 
 def test_a_stage_is_never_further_ahead_than_allowed() -> None:
@@ -46,7 +51,7 @@ def test_a_stage_is_never_further_ahead_than_allowed() -> None:
             yield item
 
     with Pipeline(nothing) as pipeline:
-        for item in pipeline.ahead(source(), depth=4, name="source"):
+        for item in pipeline.prefetch(source(), depth=4, name="source"):
             assert len(made) <= item + 1 + 4 + 1  # taken, on the belt, and one in the hand
 
 
@@ -58,7 +63,7 @@ def test_an_error_comes_out_unchanged_after_what_came_before(error: BaseExceptio
 
     taken = []
     with pytest.raises(type(error)) as caught, Pipeline(nothing) as pipeline:
-        taken.extend(pipeline.ahead(iter(pipeline.ahead(source(), depth=2, name="a")), depth=2, name="b"))
+        taken.extend(pipeline.prefetch(iter(pipeline.prefetch(source(), depth=2, name="a")), depth=2, name="b"))
     assert caught.value is error
 
 
@@ -72,7 +77,7 @@ def test_leaving_early_closes_the_source_in_its_own_thread() -> None:
             closed.append(threading.current_thread().name)
 
     with Pipeline(nothing) as pipeline:
-        assert next(pipeline.ahead(source(), depth=1, name="source")) == 0
+        assert next(pipeline.prefetch(source(), depth=1, name="source")) == 0
     assert closed == ["appmetrica-frames-source"]
 
 
@@ -86,11 +91,178 @@ def test_leaving_with_an_error_wakes_a_stage_that_waits_for_the_world() -> None:
 
     def interrupted() -> None:
         with Pipeline(abort=world.set) as pipeline:
-            for _ in pipeline.ahead(source(), depth=1, name="source"):
+            for _ in pipeline.prefetch(source(), depth=1, name="source"):
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
+
+
+def double() -> Callable[[int], int]:
+    return lambda item: 2 * item
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+def test_results_come_in_the_order_of_the_items_whatever_takes_longer(workers: int) -> None:
+    later_is_done = [threading.Event() for _ in range(101)]
+
+    def step(item: int) -> int:
+        if workers > 1 and item % workers == 0 and item < 100 - workers:
+            later_is_done[item + 1].wait(30)
+        later_is_done[item].set()
+        return item
+
+    with Pipeline(nothing) as pipeline:
+        assert list(pipeline.map(lambda: step, range(100), workers=workers, name="step")) == list(range(100))
+
+
+def test_each_worker_has_a_step_of_its_own() -> None:
+    both_are_busy = threading.Barrier(4)
+    seen: list[set[str]] = []
+
+    def build_step() -> Callable[[int], int]:
+        threads: set[str] = set()
+        seen.append(threads)
+
+        def step(item: int) -> int:
+            both_are_busy.wait(30)
+            threads.add(threading.current_thread().name)
+            return item
+
+        return step
+
+    with Pipeline(nothing) as pipeline:
+        assert list(pipeline.map(build_step, range(40), workers=4, name="step")) == list(range(40))
+    assert sorted(name for threads in seen for name in threads) == [f"appmetrica-frames-step-{n}" for n in range(4)]
+    assert [len(threads) for threads in seen] == [1] * 4
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_no_more_items_are_taken_than_the_workers_and_one(workers: int) -> None:
+    taken: list[int] = []
+
+    def source() -> Iterator[int]:
+        for item in range(100):
+            taken.append(item)
+            yield item
+
+    with Pipeline(nothing) as pipeline:
+        for number, _ in enumerate(pipeline.map(double, source(), workers=workers, name="step")):
+            assert len(taken) - number <= workers + 1
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), af.DownloadError("cut"), KeyboardInterrupt()])
+def test_an_error_of_a_step_is_raised_in_its_turn(error: BaseException) -> None:
+    later_are_done = threading.Event()
+
+    def step(item: int) -> int:
+        if item == 3:
+            later_are_done.wait(30)
+            raise error
+        if item == 5:
+            later_are_done.set()
+        return item
+
+    taken = []
+    with pytest.raises(type(error)) as caught, Pipeline(nothing) as pipeline:
+        taken.extend(iter(pipeline.map(lambda: step, range(100), workers=4, name="step")))
+    assert caught.value is error
+
+
+def test_the_results_before_an_error_are_taken_first() -> None:
+    error = af.DownloadError("cut")
+
+    def source() -> Iterator[int]:
+        yield from range(3)
+        raise error
+
+    with Pipeline(nothing) as pipeline:
+        results = pipeline.map(double, source(), workers=4, name="step")
+        assert [*islice(results, 3)] == [0, 2, 4]
+        with pytest.raises(af.DownloadError) as caught:
+            next(results)
+    assert caught.value is error
+
+
+def test_the_first_of_two_errors_is_raised() -> None:
+    def source() -> Iterator[int]:
+        yield from range(3)
+        raise af.DownloadError("cut")
+
+    def step(item: int) -> int:
+        return 1 // (item - 1)
+
+    with pytest.raises(ZeroDivisionError), Pipeline(nothing) as pipeline:
+        list(pipeline.map(lambda: step, source(), workers=4, name="step"))
+
+
+def test_leaving_early_ends_the_workers_and_reads_no_further() -> None:
+    taken = 0
+
+    def source() -> Iterator[int]:
+        nonlocal taken
+        while True:
+            taken += 1
+            assert threading.current_thread() is threading.main_thread()
+            yield taken
+
+    with Pipeline(nothing) as pipeline:
+        assert next(pipeline.map(double, source(), workers=4, name="step")) == 2
+    assert taken == 5
+
+
+def test_a_stage_that_takes_results_ends_when_the_pipeline_is_left() -> None:
+    with Pipeline(nothing) as pipeline:
+        doubled = pipeline.map(double, pipeline.prefetch(iter(int, 1), depth=1, name="a"), workers=4, name="step")
+        assert next(pipeline.prefetch(doubled, depth=1, name="b")) == 0
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(1, 1), (2, 1), (3, 2), (4, 3), (5, 4), (64, MAX_WORKERS)])
+def test_one_core_is_left_to_the_download(cores: int, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    assert count_workers() == workers
+    monkeypatch.delattr("os.sched_getaffinity")
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert count_workers() == workers
+
+
+def run_pipeline() -> None:
+    with Pipeline(nothing) as pipeline:
+        source = pipeline.prefetch(range(3), depth=1, name="source")
+        doubled = pipeline.map(double, source, workers=2, name="step")
+        list(pipeline.prefetch(doubled, depth=1, name="sink"))
+
+
+def interrupt_at(line: int) -> bool:
+    """Interrupt the main thread in the nth line of the module that it runs; return whether there is one."""
+    lines = itertools.count()
+    here = pipeline_module.__file__
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if frame.f_code.co_filename != here:
+            return None
+        # A line with "with" is also run where the block ends, and there Python lets nothing come between.
+        if event == "line" and "with" not in linecache.getline(here, frame.f_lineno) and next(lines) == line:
+            raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        run_pipeline()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.settrace(None)
+    return False
+
+
+def test_an_interrupt_at_any_line_leaves_no_thread() -> None:
+    before = set(threading.enumerate())
+    lines = 0
+    while interrupt_at(lines):
+        lines += 1
+        assert set(threading.enumerate()) <= before, lines
+    assert lines > 100
 
 
 def answer(body: bytes, *, announced: int) -> bytes:

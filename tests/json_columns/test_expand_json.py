@@ -1,4 +1,4 @@
-"""`expand_json`: columns out of JSON, held to what `json.loads` reads."""
+"""`expand_json` reads what `json.loads` reads."""
 
 from __future__ import annotations
 
@@ -56,19 +56,21 @@ class Number(str):
     __slots__ = ()
 
 
-def meant(text: str) -> Any:
+def parse(text: str) -> Any:
     """Return what `json.loads` reads, without what no text can hold and what is no JSON elsewhere."""
 
-    def no_constant(word: str) -> None:
+    def refuse_constant(word: str) -> None:
         raise ValueError(word)
 
-    def told(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def to_dict(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         json.dumps(
             pairs, ensure_ascii=False
         ).encode()  # half a surrogate pair raises, that of a value that is lost, too
         return dict(pairs)
 
-    return json.loads(text, parse_int=Number, parse_float=Number, parse_constant=no_constant, object_pairs_hook=told)
+    return json.loads(
+        text, parse_int=Number, parse_float=Number, parse_constant=refuse_constant, object_pairs_hook=to_dict
+    )
 
 
 @st.composite
@@ -110,13 +112,13 @@ def frame(*texts: str | None) -> pl.DataFrame:
     return pl.DataFrame({"event_json": pl.Series(texts, dtype=pl.String)})
 
 
-def opened(*texts: str | None, fields: Any) -> list[tuple[Any, ...]]:
+def expand(*texts: str | None, fields: Any) -> list[tuple[Any, ...]]:
     return expand_json(frame(*texts), fields=fields).drop("event_json").rows()
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(OBJECTS, min_size=1, max_size=15), st.booleans(), st.sampled_from([(",", ":"), (", ", " : ")]))
-def test_what_json_loads_reads_is_there(objects: list[dict[str, Any]], plain: bool, separators: Any) -> None:  # noqa: FBT001
+def test_values_are_those_of_json_loads(objects: list[dict[str, Any]], plain: bool, separators: Any) -> None:  # noqa: FBT001
     texts = [json.dumps(thing, ensure_ascii=plain, separators=separators) for thing in objects]
     wide = expand_json(frame(*texts), prefix="json ")
     assert set(wide.columns[1:]) == {f"json {key}" for thing in objects for key in thing}
@@ -152,14 +154,14 @@ def rows_of(kind: str, texts: list[str], fields: Any) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize("kind", ["eager", "lazy", "streaming", "pandas"])
 @settings(max_examples=15, deadline=None)
 @given(texts=st.lists(WRITTEN | deep() | broken() | TEXTS, min_size=1, max_size=40))
-def test_any_text_says_what_json_loads_reads(kind: str, texts: list[str]) -> None:
+def test_any_text_is_read_as_json_loads_reads_it(kind: str, texts: list[str]) -> None:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", SchemaWarning)
         rows = rows_of(kind, texts, KEYS)
     wrong = 0
     for text, row in zip(texts, rows, strict=True):
         try:
-            thing = meant(text)
+            thing = parse(text)
         except ValueError:
             thing = None
         wrong += not isinstance(thing, dict)
@@ -169,9 +171,9 @@ def test_any_text_says_what_json_loads_reads(kind: str, texts: list[str]) -> Non
                 assert answer == value
             else:
                 assert answer in text
-                assert meant(answer) == value
+                assert parse(answer) == value
     if kind in {"eager", "pandas"}:
-        assert [str(warning.message).split(" hold")[0] for warning in caught] == [
+        assert [str(warning.message).split(" do not hold")[0] for warning in caught] == [
             f"Column 'event_json': {wrong} of {len(texts)} rows"
         ] * bool(wrong)
 
@@ -183,21 +185,21 @@ def test_keys_are_those_of_json_loads(texts: list[str]) -> None:
     keys: dict[str, None] = {}
     for text in texts:
         with contextlib.suppress(ValueError):
-            thing = meant(text)
+            thing = parse(text)
             keys |= dict.fromkeys(thing) if isinstance(thing, dict) else {}
     assert expand_json(frame(*texts), prefix="json ").columns[1:] == [f"json {key}" for key in keys]
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.text('{}[]":,\\ntrueflsu01.-e d8', max_size=14).map(lambda text: f'{{"a":{text}') | TEXTS)
-def test_what_is_broken_for_json_loads_is_null(text: str) -> None:
+def test_what_json_loads_refuses_is_null(text: str) -> None:
     try:
         thing = json.loads(text, parse_constant=lambda _: 1 / 0)
     except (ValueError, ZeroDivisionError):
         thing = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        ((value,),) = opened(text, fields=["a"])
+        ((value,),) = expand(text, fields=["a"])
     if not isinstance(thing, dict):
         assert value is None
         assert len(caught) == 1
@@ -205,16 +207,16 @@ def test_what_is_broken_for_json_loads_is_null(text: str) -> None:
         assert json.loads(value) == thing["a"]
 
 
-def test_rows_that_hold_no_object_are_counted_and_null() -> None:
+def test_rows_without_an_object_are_counted_and_become_null() -> None:
     rows = ['{"a":1}', None, '{"a":', "[1]", "null", '"{a"', "", "3", '{"a":2}x', '{"a":"\\ud83d"}', ' {"a" : 4} ']
     with pytest.warns(SchemaWarning) as caught:
-        values = opened(*rows, fields=["a"])
+        values = expand(*rows, fields=["a"])
     assert [value for (value,) in values] == ["1", *[None] * 9, "4"]
-    said = (
-        "Column 'event_json': 8 of 11 rows hold no JSON object, the first of them row 3: '{\"a\":'. They are null in "
-        "the new columns."
+    message = (
+        "Column 'event_json': 8 of 11 rows do not hold a JSON object; the first is row 3: '{\"a\":'. They become null "
+        "in the new columns."
     )
-    assert [str(warning.message) for warning in caught] == [said]
+    assert [str(warning.message) for warning in caught] == [message]
     assert caught[0].filename == __file__
 
 
@@ -227,12 +229,12 @@ def test_numbers_keep_every_digit() -> None:
         "1e400",
         "0.1" + "0" * 40,
     ):
-        assert opened(f'{{"a":{number}}}', fields=["a"]) == [(number,)]
-    ids = opened('{"a":18446744073709551615}', '{"a":"9223372036854775809"}', fields={"a": pl.UInt64})
+        assert expand(f'{{"a":{number}}}', fields=["a"]) == [(number,)]
+    ids = expand('{"a":18446744073709551615}', '{"a":"9223372036854775809"}', fields={"a": pl.UInt64})
     assert ids == [(2**64 - 1,), (2**63 + 1,)]
-    assert opened('{"a":-9007199254740993}', fields={"a": pa.int64()}) == [(-(2**53) - 1,)]
+    assert expand('{"a":-9007199254740993}', fields={"a": pa.int64()}) == [(-(2**53) - 1,)]
     deep = '{"a":18446744073709551615,"b":[[[[[[7]]]]]]}'
-    assert opened(deep, fields=["a", "b"]) == [("18446744073709551615", "[[[[[[7]]]]]]")]
+    assert expand(deep, fields=["a", "b"]) == [("18446744073709551615", "[[[[[[7]]]]]]")]
 
 
 def test_types() -> None:
@@ -249,22 +251,22 @@ def test_types() -> None:
         None,
         None,
     )
-    assert opened(text, fields={"f": pl.Int64, "d": pl.Boolean, "t": pl.Float64}) == [(None, None, None)]
-    assert opened('{"a":300}', fields={"a": pl.Int8}) == [(None,)]
+    assert expand(text, fields={"f": pl.Int64, "d": pl.Boolean, "t": pl.Float64}) == [(None, None, None)]
+    assert expand('{"a":300}', fields={"a": pl.Int8}) == [(None,)]
 
 
-def test_only_the_top_counts_and_the_last_of_two() -> None:
-    assert opened('{"b":{"a":1},"c":[{"a":2}]}', fields=["a"]) == [(None,)]
-    assert opened('{"b":{"a":1},"a":3,"c":[{"a":2}]}', fields=["a"]) == [("3",)]
-    assert opened('{"a":1,"a":{"a":1.50}}', '{"a":[1],"a":null}', '{"\\u0061":1}', fields=["a"]) == [
+def test_only_the_top_level_counts_and_the_last_of_two_values() -> None:
+    assert expand('{"b":{"a":1},"c":[{"a":2}]}', fields=["a"]) == [(None,)]
+    assert expand('{"b":{"a":1},"a":3,"c":[{"a":2}]}', fields=["a"]) == [("3",)]
+    assert expand('{"a":1,"a":{"a":1.50}}', '{"a":[1],"a":null}', '{"\\u0061":1}', fields=["a"]) == [
         ('{"a":1.50}',),
         (None,),
         ("1",),
     ]
-    assert opened('{"b":"\\"a\\":5","a":"x\\"a\\":6"}', fields=["a"]) == [('x"a":6',)]
+    assert expand('{"b":"\\"a\\":5","a":"x\\"a\\":6"}', fields=["a"]) == [('x"a":6',)]
 
 
-def test_every_kind_of_frame_says_the_same() -> None:
+def test_every_kind_of_frame_gives_the_same_values() -> None:
     texts = ['{"a":"x","n":9223372036854775809}', None, '{"n":1,"b":[1, 2]}']
     fields = {"a": pl.String, "n": pl.UInt64, "b": pl.String}
     polars = expand_json(frame(*texts), fields=fields)
@@ -308,18 +310,18 @@ def test_many_keys_and_rare_ones() -> None:
 
 def test_deep_and_long_texts() -> None:
     deep = '{"a":' + "[" * 3000 + "]" * 3000 + ',"b":1}'
-    assert opened(deep, fields=["a", "b"]) == [("[" * 3000 + "]" * 3000, "1")]
+    assert expand(deep, fields=["a", "b"]) == [("[" * 3000 + "]" * 3000, "1")]
     long = "x" * 3_000_000
     text = f'{{"{long}":1,"a":2}}'
-    assert opened(text, "{}", fields=["a", long, "x" * 301]) == [("2", "1", None), (None, None, None)]
+    assert expand(text, "{}", fields=["a", long, "x" * 301]) == [("2", "1", None), (None, None, None)]
     assert expand_json(frame(text)).columns[1:] == [long, "a"]
-    assert opened(f'{{"a":"{long}","b":[[[["{long}"]]]]}}', fields=["a", "b"]) == [(long, f'[[[["{long}"]]]]')]
+    assert expand(f'{{"a":"{long}","b":[[[["{long}"]]]]}}', fields=["a", "b"]) == [(long, f'[[[["{long}"]]]]')]
 
 
-def test_names_that_polars_reads_otherwise() -> None:
+def test_names_that_polars_would_interpret() -> None:
     keys = ["*", "^a$", "0", "left", "text", "row", ""]
     text = json.dumps({key: n for n, key in enumerate(keys)})
-    assert opened(text, fields=keys) == [tuple(map(str, range(len(keys))))]
+    assert expand(text, fields=keys) == [tuple(map(str, range(len(keys))))]
     lazy = expand_json(frame(text).lazy(), fields=keys).drop("event_json")
     assert lazy.collect().rows() == [tuple(map(str, range(len(keys))))]
 
@@ -342,7 +344,7 @@ def test_many_rows_stay_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("parameters", "message"),
     [
         ({"column": "evnt_json"}, "no column 'evnt_json'. Did you mean 'event_json'"),
         ({"column": "n"}, "Column 'n' holds Int64, not text"),
@@ -354,10 +356,10 @@ def test_many_rows_stay_in_order() -> None:
     ],
 )
 @pytest.mark.parametrize("kind", [pl.DataFrame.lazy, pl.DataFrame.to_pandas, lambda given: given])
-def test_what_cannot_be_asked(words: dict[str, Any], said: str, kind: Any) -> None:
+def test_invalid_parameters_are_refused(parameters: dict[str, Any], message: str, kind: Any) -> None:
     given = kind(frame('{"n":1}').with_columns(n=1).cast({"n": pl.Int64}))
-    with pytest.raises(InvalidRequestError, match=said):
-        expand_json(given, **{"fields": ["b"], **words})
+    with pytest.raises(InvalidRequestError, match=message):
+        expand_json(given, **{"fields": ["b"], **parameters})
 
 
 def test_other_frames_are_refused() -> None:

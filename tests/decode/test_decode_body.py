@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appmetrica_frames.decode.gunzip import gunzip, sniffed
+from appmetrica_frames.decode.body import detect_gzip, gunzip
 from appmetrica_frames.errors import DownloadError
 
 if TYPE_CHECKING:
@@ -120,6 +120,6 @@ def test_a_fault_of_the_network_comes_out_unchanged() -> None:
 
 @given(body=st.sampled_from([BODY, TEXT, b"", b"\x1f", b"\x1f\x8b", b"\x8b\x1f"]), places=st.lists(st.integers(0, 5)))
 def test_sniffing_loses_nothing(body: bytes, places: list[int]) -> None:
-    gzipped, chunks = sniffed(cut(body, places))
+    gzipped, chunks = detect_gzip(cut(body, places))
     assert gzipped == (body[:2] == b"\x1f\x8b")
     assert b"".join(chunks) == body

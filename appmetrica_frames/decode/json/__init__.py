@@ -1,0 +1,1 @@
+"""Decode JSON bodies: only imported if JSON is asked for."""

@@ -1,0 +1,93 @@
+"""Errors of the parsers in the words of the export: which column, which row, which value."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from appmetrica_frames.errors import DecodeError, SchemaError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from appmetrica_frames.schema.types import Column
+
+# pyarrow's messages; tests/decode pins them. Rows count from 1, without the header, within the block.
+_MISFIT = re.compile(r"In CSV column #(\d+): Row #(\d+): (.*)", re.DOTALL)
+_RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
+_NOT_UTF8 = "invalid UTF8"
+_SHOWN = 80
+
+
+def compare_names(names: Sequence[str], requested: Sequence[str]) -> str:
+    """Return in which way names differ from the requested ones, or an empty text; the order does not matter."""
+    return "; ".join(_differences(names, requested))
+
+
+def _differences(names: Sequence[str], requested: Sequence[str]) -> Iterator[str]:
+    yield from _difference("missing", [name for name in requested if name not in names])
+    yield from _difference("not requested", [name for name in dict.fromkeys(names) if name not in requested])
+    yield from _difference("repeated", [name for name, times in Counter(names).items() if times > 1])
+
+
+def _difference(kind: str, names: Sequence[str]) -> Iterable[str]:
+    if names:
+        yield f"{kind} {', '.join(repr(name[:_SHOWN]) for name in names)}"
+
+
+def parse_error(
+    error: pa.ArrowInvalid, names: Sequence[str], rows_before: int, read_bytes: Callable[[], pa.Table]
+) -> DecodeError:
+    """Return the error for a block that pyarrow could not parse, `rows_before` rows into the export."""
+    message = str(error)
+    if ragged := _RAGGED.search(message):
+        return _ragged_row(ragged, rows_before)
+    if misfit := _MISFIT.search(message):
+        name, row = names[int(misfit[1])], int(misfit[2])
+        return _bad_cell(misfit[3], name, rows_before + row, read_bytes()[name][row - 1])
+    return SchemaError(f"The export does not fit its schema: {message}")
+
+
+def cast_error(column: Column, cells: pa.Array[Any], rows_before: int) -> SchemaError:
+    """Return the error for parsed cells that do not fit the column's final type."""
+    row = _find_first_misfit(column, cells)
+    return _misfit(column.name, rows_before + row + 1, str(cells[row].as_py()))
+
+
+def _ragged_row(ragged: re.Match[str], rows_before: int) -> DecodeError:
+    row, expected, got, excerpt = ragged.groups()
+    return DecodeError(
+        f"Row {rows_before + int(row)} of the export has {got} cells instead of {expected}: {excerpt[:_SHOWN]!r}"
+    )
+
+
+def _bad_cell(reason: str, name: str, row: int, cell: pa.Scalar[Any]) -> DecodeError:
+    value = (cell.as_py() or b"").decode(errors="replace")
+    if _NOT_UTF8 in reason:
+        return DecodeError(f"Column {name!r}, row {row} of the export is not UTF-8: {value[:_SHOWN]!r}")
+    return _misfit(name, row, value)
+
+
+def _misfit(name: str, row: int, value: str) -> SchemaError:
+    message = f"Column {name!r}, row {row} of the export: {value[:_SHOWN]!r} does not fit the column's type."
+    return SchemaError(message, column=name, row=row, value=value)
+
+
+def _find_first_misfit(column: Column, cells: pa.Array[Any]) -> int:
+    # If a beginning of the column fails, every longer one fails: the misfit is the last row of the shortest that does.
+    fits, fails = 0, len(cells)
+    while fails - fits > 1:
+        middle = (fits + fails) // 2
+        fits, fails = (middle, fails) if _fits(column, cells[:middle]) else (fits, middle)
+    return fails - 1
+
+
+def _fits(column: Column, cells: pa.Array[Any]) -> bool:
+    try:
+        column.cast(cells)
+    except pa.ArrowInvalid:
+        return False
+    return True
