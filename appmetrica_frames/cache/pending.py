@@ -25,10 +25,13 @@ class PendingJob:
         When the request that it accepted was sent, in UNIX seconds.
     parts
         In how many parts the export was asked for: an export in other parts is another job.
+    part
+        The number of the part that was waited for last.
     """
 
     requested_at: float
     parts: int = 1
+    part: int = 0
 
 
 def leave(folder: Path, mark: PendingJob) -> None:
@@ -41,8 +44,8 @@ def found(folder: Path) -> PendingJob | None:
     """Return the mark, if there is one that can be read."""
     try:
         told = json.loads((folder / PENDING).read_bytes())
-        return PendingJob(float(told["requested_at"]), int(told["parts"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        return PendingJob(float(told["requested_at"]), int(told["parts"]), int(told.get("part", 0)))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

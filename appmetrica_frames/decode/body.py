@@ -23,6 +23,8 @@ class RawBody(Protocol):
 
 def content(body: RawBody) -> Iterator[bytes]:
     """Return what a body holds, and refuse one that could be cut without anybody noticing."""
+    if not body.framed:
+        raise DownloadError("The body has neither a length nor chunks, so that a cut would go unnoticed.")
     gzipped, chunks = sniffed(body)
     if gzipped:
         return gunzip(chunks)
@@ -30,6 +32,4 @@ def content(body: RawBody) -> Iterator[bytes]:
         raise DecodeError(f"The server answered with Content-Encoding {body.encoding!r}, which was not asked for.")
     if body.encoding == "gzip":
         raise DownloadError("The body is announced as gzip and does not begin like it.")
-    if not body.framed:
-        raise DownloadError("The body has neither gzip nor a length nor chunks, so that a cut would go unnoticed.")
     return chunks

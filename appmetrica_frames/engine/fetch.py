@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from appmetrica_frames.cache import pending
 from appmetrica_frames.cache.pending import PendingJob
-from appmetrica_frames.cache.policy import build_time_lower_bound, check_freshness
+from appmetrica_frames.cache.policy import build_time_lower_bound
 from appmetrica_frames.client import open_connection, retry_policy
 from appmetrica_frames.errors import PreparationTimeoutError, QuotaExceededError
 from appmetrica_frames.logs_api.driver import run_export
 from appmetrica_frames.logs_api.management import is_logs_api_enabled
 from appmetrica_frames.logs_api.queue import get_queue_position
-from appmetrica_frames.util.durations import format_duration
+from appmetrica_frames.logs_api.steps import ResumedJob
+from appmetrica_frames.util.durations import DAY, format_duration
 
 from .ingest import ParquetIngest
 
@@ -65,7 +66,7 @@ class ExportFetcher:
 
     def _fetched(self, reception: ParquetIngest, wait: PreparationMonitor) -> float:
         """Receive the export and return the earliest instant at which it can have been built."""
-        resumed, wish = self._mark, self._order.wish
+        wish = self._order.wish
         try:
             delivery = run_export(
                 self._order.request,
@@ -76,7 +77,7 @@ class ExportFetcher:
                 clock=self._clock,
                 reporter=self._reporter,
                 on_poll=wait.paused,
-                resumed_parts=resumed.parts if resumed else None,
+                resumed=self._resumed(),
             )
         except (PreparationTimeoutError, QuotaExceededError) as error:
             if wait.is_disabled():
@@ -84,8 +85,6 @@ class ExportFetcher:
             raise
         finally:
             self._mark = wait.mark
-        if resumed and delivery.parts == resumed.parts:
-            return resumed.requested_at
         return build_time_lower_bound(wish, requested_at=delivery.requested_at, waited=delivery.waited)
 
     def _published(self, draft: PendingWrite, reception: ParquetIngest, built_not_before: float) -> tuple[Path, Entry]:
@@ -103,19 +102,22 @@ class ExportFetcher:
         )
 
     def _resumable(self, folder: Path) -> PendingJob | None:
-        """Return the mark of the job that an interrupted call left behind, if its file will be fresh enough."""
+        """Return the mark of the job that an interrupted call left behind, as long as the server can have its file."""
         mark, now = pending.found(folder), self._clock.now()
-        if mark is None:
-            return None
-        verdict = check_freshness(mark.requested_at, self._order.wish, now)
-        title = self._order.request.title
-        if not verdict.fresh:
-            log.info("%s: not resuming the job that is pending (%s)", title, verdict.reason)
+        if mark is None or not 0 <= now - mark.requested_at <= DAY:
             return None
         said = f"resuming the job that was asked for {format_duration(now - mark.requested_at)} ago"
-        log.info("%s: %s (%s)", title, said, verdict.reason)
+        log.info("%s: %s", self._order.request.title, said)
         self._reporter.say(said)
         return mark
+
+    def _resumed(self) -> ResumedJob | None:
+        if self._mark is None:
+            return None
+        max_age = self._order.wish.max_age
+        return ResumedJob(
+            self._mark.requested_at, self._mark.parts, self._mark.part, DAY if max_age is None else min(max_age, DAY)
+        )
 
 
 class PreparationMonitor:
@@ -134,9 +136,11 @@ class PreparationMonitor:
 
     def paused(self, wait: Wait) -> QueuePosition | None:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
-        if wait.accepted_at is not None and (self.mark is None or self.mark.parts != wait.part.count):
-            self.mark = PendingJob(wait.accepted_at, wait.part.count)
-            pending.leave(self._folder, self.mark)
+        if wait.accepted_at is not None:
+            mark = PendingJob(wait.accepted_at, wait.part.count, wait.part.number)
+            if mark != self.mark:
+                self.mark = mark
+                pending.leave(self._folder, mark)
         if wait.waited >= LONG_WAIT and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
             self._reporter.say(DISABLED)
