@@ -27,11 +27,14 @@ class PendingJob:
         In how many parts the export was asked for: an export in other parts is another job.
     part
         The number of the part that was waited for last.
+    refresh
+        Whether it was requested with ``refresh=True``.
     """
 
     requested_at: float
     parts: int = 1
     part: int = 0
+    refresh: bool = False
 
 
 def leave(folder: Path, mark: PendingJob) -> None:
@@ -44,7 +47,9 @@ def found(folder: Path) -> PendingJob | None:
     """Return the mark, if there is one that can be read."""
     try:
         told = json.loads((folder / PENDING).read_bytes())
-        return PendingJob(float(told["requested_at"]), int(told["parts"]), int(told.get("part", 0)))
+        return PendingJob(
+            float(told["requested_at"]), int(told["parts"]), int(told.get("part", 0)), bool(told.get("refresh"))
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 

@@ -112,12 +112,14 @@ class ExportFetcher:
         return mark
 
     def _resumed(self) -> ResumedJob | None:
-        if self._mark is None:
+        mark, wish = self._mark, self._order.wish
+        if mark is None:
             return None
-        max_age = self._order.wish.max_age
-        return ResumedJob(
-            self._mark.requested_at, self._mark.parts, self._mark.part, DAY if max_age is None else min(max_age, DAY)
-        )
+        if wish.refresh:  # an interrupted refresh is one refresh, whose file is taken for as long as the server has it
+            max_age = DAY if mark.refresh else 0.0
+        else:
+            max_age = DAY if wish.max_age is None else min(wish.max_age, DAY)
+        return ResumedJob(mark.requested_at, mark.parts, mark.part, max_age)
 
 
 class PreparationMonitor:
@@ -131,13 +133,16 @@ class PreparationMonitor:
         self._reporter = reporter
         self._request = order.request
         self._folder = folder
+        self._refresh = order.wish.refresh
         self._listed = reporter.is_visible
         self._unasked = ("skip_unavailable_shards", "true") not in order.request.params
 
     def paused(self, wait: Wait) -> QueuePosition | None:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
         if wait.accepted_at is not None:
-            mark = PendingJob(wait.accepted_at, wait.part.count, wait.part.number)
+            is_resumed = self.mark is not None and self.mark.requested_at == wait.accepted_at
+            refresh = self.mark.refresh if self.mark is not None and is_resumed else self._refresh
+            mark = PendingJob(wait.accepted_at, wait.part.count, wait.part.number, refresh)
             if mark != self.mark:
                 self.mark = mark
                 pending.leave(self._folder, mark)

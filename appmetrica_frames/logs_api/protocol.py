@@ -99,7 +99,7 @@ class ExportJob:
     probed
         The parts of a resumed job of which there is a file, of unknown age.
     tried_ahead
-        The parts that the server was asked to queue ahead of their turn.
+        The parts that were requested ahead of their turn.
     requested_at
         When the first request that the server accepted was sent.
     built_since

@@ -130,6 +130,27 @@ def test_an_interrupted_refresh_is_one_refresh(server: Emulator, pause: float) -
     assert export.entry.built_not_before == NOON
 
 
+def test_a_refresh_does_not_take_the_file_of_an_earlier_read(server: Emulator) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        read(server, interrupted_at=NOON + 5 * MINUTE)
+    server.settle()
+    server.clock.advance(60 * MINUTE)
+    export = read(server, refresh=True)
+    assert cache_controls(server) == ["no-cache"]
+    assert export.entry.built_not_before == NOON + 65 * MINUTE
+
+
+def test_a_refresh_stays_one_refresh_when_another_read_resumes_it(server: Emulator) -> None:
+    for interrupted_at, policy in [(NOON + 5 * MINUTE, {"refresh": True}), (NOON + 10 * MINUTE, {})]:
+        with pytest.raises(KeyboardInterrupt):
+            read(server, interrupted_at=interrupted_at, **policy)
+    server.settle()
+    server.clock.advance(60 * MINUTE)
+    read(server, refresh=True)
+    assert cache_controls(server) == ["no-cache"]
+    assert server.preparations == 1
+
+
 def test_a_refresh_after_a_day_begins_anew(server: Emulator) -> None:
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE, refresh=True)

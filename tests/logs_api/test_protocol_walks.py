@@ -6,14 +6,14 @@ repeated ``max-age`` sends a job that is being built to the end of the queue. Th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from appmetrica_frames import DownloadError, PreparationTimeoutError
+from appmetrica_frames import DownloadError, PreparationTimeoutError, QuotaExceededError
 from appmetrica_frames.logs_api.driver import ExportPlaces, _PlaceKeeper
 from appmetrica_frames.logs_api.protocol import export_protocol
 from appmetrica_frames.logs_api.retry import RetryPolicy
@@ -128,8 +128,10 @@ class Policy:
     def accepted_age(self) -> float:
         return 0.0 if self.refresh else DAY if self.max_age is None else self.max_age
 
-    @property
-    def resumed_age(self) -> float:
+    def resumed_age(self, ordered_by: Policy) -> float:
+        """Return how old the file of a job that has ended may be, since it was ordered."""
+        if self.refresh:
+            return DAY if ordered_by.refresh else 0.0
         return DAY if self.max_age is None else min(self.max_age, DAY)
 
 
@@ -146,9 +148,11 @@ class Caller:
 
     server: ModelServer
     pending: ResumedJob | None = None
+    ordered_by: Policy = field(default_factory=Policy)
     received: dict[Part, float] = field(default_factory=dict)
     headers: list[tuple[Part, str | None]] = field(default_factory=list)
     faults: list[Reply] = field(default_factory=list)
+    policy: Policy = field(default_factory=Policy)
 
     def call(
         self, policy: Policy, *, prepare_timeout: float = 1e6, interrupted_after: float = float("inf")
@@ -162,8 +166,9 @@ class Caller:
             RetryPolicy(prepare_timeout=prepare_timeout),
             began=self.server.now,
             random=lambda: 1.0,
-            resumed=pending and ResumedJob(pending.requested_at, pending.parts, pending.part, policy.resumed_age),
+            resumed=pending and replace(pending, max_age=policy.resumed_age(self.ordered_by)),
         )
+        self.policy = policy
         places = _PlaceKeeper(ExportPlaces())
         self.headers.clear()
         reply: Reply = None
@@ -184,6 +189,8 @@ class Caller:
     def _reply(self, step: Step, places: _PlaceKeeper) -> Reply:
         if isinstance(step, Wait):
             if step.accepted_at is not None:
+                if self.pending is None or self.pending.requested_at != step.accepted_at:
+                    self.ordered_by = self.policy
                 self.pending = ResumedJob(step.accepted_at, step.part.count, step.part.number)
             self.server.advance(step.seconds)
             return None
@@ -232,6 +239,8 @@ def check(caller: Caller, policy: Policy, result: FetchResult, began: float, pen
     if pending is not None:  # what an earlier call ordered is waited for, whatever the policy
         allowed = min(allowed, pending.requested_at - 1)
     assert built >= allowed
+    if result.parts == 1:  # and is then built during the call
+        assert built >= began - max(policy.accepted_age, policy.resumed_age(caller.ordered_by))
 
 
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
@@ -295,7 +304,7 @@ def test_a_call_interrupted_at_any_step_is_resumed(kind: Kind, policy: Policy, w
         if pending is None:  # interrupted before the first wait, where nothing can be noted yet
             continue
         assert server.moved == 0
-        if policy.resumed_age == DAY and pending.parts == wanted:
+        if policy.resumed_age(policy) == DAY and pending.parts == wanted:
             assert result.requested_at >= began - 1
             assert server.builds == (1 if kind == "one build" else wanted)
     assert steps > 20
@@ -402,7 +411,7 @@ def test_random_walks(
     moves: bool,  # noqa: FBT001
     calls: list[tuple[Policy, float, int, float, str]],
 ) -> None:
-    """Whatever is interrupted, lost or asked for: nothing is older than allowed, and resuming restarts no job."""
+    """Whatever is interrupted or lost: nothing is older than allowed, and resuming restarts no job."""
     server = ModelServer(kind, wanted, preparation, moves_repeated_max_age=moves)
     caller = Caller(server)
     for policy, prepare_timeout, interrupted_after, pause, event in calls:
@@ -411,7 +420,7 @@ def test_random_walks(
             pending = None
         try:
             result = caller.call(policy, prepare_timeout=prepare_timeout, interrupted_after=interrupted_after)
-        except (Interrupted, PreparationTimeoutError):
+        except (Interrupted, PreparationTimeoutError, QuotaExceededError):
             pass
         else:
             check(caller, policy, result, began, pending)
