@@ -68,7 +68,27 @@ class AuthenticationError(AppMetricaError, PermissionError):
 
 
 class RequestRejectedError(AppMetricaError):
-    """The server refused the request, or is not an AppMetrica Logs API; a repeated request will not help."""
+    """The server refused the request, or is not an AppMetrica Logs API; a repeated request will not help.
+
+    Attributes
+    ----------
+    fields : tuple of str
+        The fields that the server rejects by name, where its message names any.
+    is_range_too_long : bool
+        Whether the server rejects the range of dates for its length, where its message tells.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        fields: tuple[str, ...] = (),
+        is_range_too_long: bool = False,
+    ) -> None:
+        super().__init__(message, status=status)
+        self.fields = fields
+        self.is_range_too_long = is_range_too_long
 
 
 class QuotaExceededError(AppMetricaError):

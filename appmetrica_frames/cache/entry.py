@@ -6,7 +6,7 @@ import json
 import math
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -92,14 +92,20 @@ class PendingJob:
         When the request that the server accepted was sent, in UNIX seconds.
     parts
         In how many parts the export was requested: an export in other parts is another job.
+    part
+        The number of the part that was waited for last.
+    refresh
+        Whether the job was requested with ``refresh=True``.
     """
 
     requested_at: float
     parts: int = 1
+    part: int = 0
+    refresh: bool = False
 
     def to_json(self) -> bytes:
         """Return the job as JSON."""
-        return json.dumps({"requested_at": self.requested_at, "parts": self.parts}).encode()
+        return json.dumps(asdict(self)).encode()
 
 
 def parse_export(text: bytes, folder: Path) -> CachedExport:
@@ -120,8 +126,10 @@ def parse_pending_job(text: bytes) -> PendingJob | None:
     """Return the job that a file describes, or None if it is not a sane one."""
     try:
         document = json.loads(text)
-        requested_at, parts = document["requested_at"], document["parts"]
-        return PendingJob(_instant(requested_at), _parts(parts))
+        parts, part = _parts(document["parts"]), _count(document["part"])
+        if part >= parts:
+            return None
+        return PendingJob(_instant(document["requested_at"]), parts, part, _flag(document["refresh"]))
     except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return None
 
@@ -146,6 +154,9 @@ def _of_type(*types: type) -> Callable[[Any], Any]:
         return value
 
     return check
+
+
+_flag = _of_type(bool)
 
 
 def _count(value: Any) -> int:
@@ -197,7 +208,7 @@ _RECORDED: dict[str, Callable[[Any], Any]] = {
     "request": _of_type(dict),
     "origin": _of_type(str),
     "fields": _names,
-    "is_limited": _of_type(bool),
+    "is_limited": _flag,
     "text_columns": _texts,
     "rows": _count,
     "size": _count,

@@ -126,6 +126,17 @@ def build_time_lower_bound(policy: CachePolicy, *, requested_at: float, waited: 
     return requested_at - (DAY if policy.max_age is None else min(policy.max_age, DAY))
 
 
+def max_age_of_job(policy: CachePolicy, *, is_refresh: bool) -> float:
+    """Return how long ago a job that has ended may have been requested for its file to be accepted.
+
+    An interrupted refresh is one refresh: repeated, it accepts the file that it ordered, for as long as the server
+    keeps it.
+    """
+    if policy.refresh:
+        return DAY if is_refresh else 0.0
+    return DAY if policy.max_age is None else min(policy.max_age, DAY)
+
+
 def _fresh_until(times: FileTimes, policy: CachePolicy) -> float:
     if policy.refresh:
         return times.built_not_before

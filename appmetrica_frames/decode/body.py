@@ -34,6 +34,11 @@ class RawBody(Protocol):
 
 def decode_body(body: RawBody) -> Iterator[bytes]:
     """Return the content of a body, and refuse a body whose end could be missing without anybody noticing."""
+    if not body.framed:
+        raise DownloadError(
+            "The body has neither a length nor chunks, so a cut would go unnoticed. "
+            "Check base_url, and whether a proxy stands in between."
+        )
     is_gzip, chunks = detect_gzip(body)
     if is_gzip:
         return gunzip(chunks)
@@ -41,8 +46,6 @@ def decode_body(body: RawBody) -> Iterator[bytes]:
         raise DecodeError(f"The server answered with Content-Encoding {body.encoding!r}, which was not asked for.")
     if body.encoding == "gzip":
         raise DownloadError("The body is announced as gzip and does not begin like it.")
-    if not body.framed:
-        raise DownloadError("The body has neither gzip nor a length nor chunks, so that a cut would go unnoticed.")
     return chunks
 
 

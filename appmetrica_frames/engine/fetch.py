@@ -6,12 +6,13 @@ import logging
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.cache.entry import PendingJob
-from appmetrica_frames.cache.policy import FileTimes, build_time_lower_bound, check_freshness
+from appmetrica_frames.cache.policy import build_time_lower_bound, max_age_of_job
 from appmetrica_frames.errors import PreparationTimeoutError, QuotaExceededError
 from appmetrica_frames.logs_api.driver import run_export
 from appmetrica_frames.logs_api.management import is_logs_api_enabled
 from appmetrica_frames.logs_api.queue import get_queue_position
-from appmetrica_frames.util.durations import format_duration
+from appmetrica_frames.logs_api.steps import ResumedJob
+from appmetrica_frames.util.durations import DAY, format_duration
 
 from .ingest import ParquetIngest
 from .schedule import application_queue
@@ -55,7 +56,14 @@ class ExportFetcher:
         with store.open_write(self._request, settings.origin) as write, settings.connect(self._clock) as connection:
             if self._job is None:
                 self._job = self._find_resumable(write)
-            monitor = PreparationMonitor(self._request, write, connection, self._reporter, job=self._job)
+            monitor = PreparationMonitor(
+                self._request,
+                write,
+                connection,
+                self._reporter,
+                job=self._job,
+                is_refresh=self._options.policy.refresh,
+            )
             ingest = ParquetIngest(self._request, write, strict=self._options.strict, reporter=self._reporter)
             built_not_before = self._receive(ingest, monitor)
             return write.commit(
@@ -67,19 +75,19 @@ class ExportFetcher:
 
     def _receive(self, ingest: ParquetIngest, monitor: PreparationMonitor) -> float:
         """Receive the export and return the earliest instant at which it can have been built."""
-        resumed, policy = self._job, self._options.policy
+        policy, settings = self._options.policy, self._options.settings
         try:
             result = run_export(
                 self._request,
                 policy.cache_control,
                 ingest.receive,
                 connection=monitor.connection,
-                retry_policy=self._options.settings.retry_policy(),
+                retry_policy=settings.retry_policy(),
                 clock=self._clock,
                 reporter=self._reporter,
                 on_poll=monitor.on_poll,
-                resumed_parts=resumed.parts if resumed else None,
-                places=application_queue(self._options.settings.origin, self._request.application_id),
+                resumed=self._resumed_job(),
+                places=application_queue(settings.origin, self._request.application_id),
             )
         except (PreparationTimeoutError, QuotaExceededError) as error:
             if monitor.is_disabled():
@@ -87,23 +95,24 @@ class ExportFetcher:
             raise
         finally:
             self._job = monitor.job
-        if resumed and result.parts == resumed.parts:
-            return resumed.requested_at
         return build_time_lower_bound(policy, requested_at=result.requested_at, waited=result.waited)
 
     def _find_resumable(self, write: PendingWrite) -> PendingJob | None:
-        """Return the job that an interrupted call left behind, if its file will be fresh enough."""
+        """Return the job that an interrupted call left behind, for as long as the server can have its file."""
         job, now = write.load_pending_job(), self._clock.now()
-        if job is None:
-            return None
-        freshness = check_freshness(FileTimes(job.requested_at, now), self._options.policy, now)
-        if not freshness.is_fresh:
-            log.info("%s: not resuming the pending job (%s)", self._request.title, freshness.reason)
+        if job is None or not 0 <= now - job.requested_at <= DAY:
             return None
         message = f"resuming the job that was requested {format_duration(now - job.requested_at)} ago"
-        log.info("%s: %s (%s)", self._request.title, message, freshness.reason)
+        log.info("%s: %s", self._request.title, message)
         self._reporter.say(message)
         return job
+
+    def _resumed_job(self) -> ResumedJob | None:
+        job = self._job
+        if job is None:
+            return None
+        max_age = max_age_of_job(self._options.policy, is_refresh=job.refresh)
+        return ResumedJob(job.requested_at, job.parts, job.part, max_age)
 
 
 class PreparationMonitor:
@@ -117,24 +126,33 @@ class PreparationMonitor:
         reporter: ProgressReporter,
         *,
         job: PendingJob | None,
+        is_refresh: bool,
     ) -> None:
         self.connection = connection
         self.job = job
         self._request = request
         self._write = write
         self._reporter = reporter
+        self._is_refresh = is_refresh
         self._shows_position = reporter.is_visible
         self._may_ask_status = ("skip_unavailable_shards", "true") not in request.params
 
     def on_poll(self, wait: Wait) -> QueuePosition | None:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
-        if wait.accepted_at is not None and (self.job is None or self.job.parts != wait.part.count):
-            self.job = PendingJob(wait.accepted_at, wait.part.count)
-            self._write.save_pending_job(self.job)
+        if wait.accepted_at is not None:
+            self._keep_job(wait.accepted_at, wait.part)
         if wait.waited >= LONG_WAIT and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
             self._reporter.say(DISABLED)
         return self._find_position(wait.part)
+
+    def _keep_job(self, accepted_at: float, part: Part) -> None:
+        is_resumed = self.job is not None and self.job.requested_at == accepted_at
+        refresh = self.job.refresh if self.job is not None and is_resumed else self._is_refresh
+        job = PendingJob(accepted_at, part.count, part.number, refresh)
+        if job != self.job:
+            self.job = job
+            self._write.save_pending_job(job)
 
     def is_disabled(self) -> bool:
         """Ask once whether the server says that exports do not work."""

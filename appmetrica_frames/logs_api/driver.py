@@ -7,7 +7,7 @@ import random
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
-from appmetrica_frames.errors import DownloadError
+from appmetrica_frames.errors import AppMetricaError, DownloadError
 
 from .protocol import export_protocol
 from .steps import (
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .queue import QueuePosition
     from .retry import RetryPolicy
-    from .steps import Reply, Step
+    from .steps import Reply, ResumedJob, Step
     from .transport import Connection, HttpResponse, ResponseBody
 
 log = logging.getLogger("appmetrica_frames")
@@ -97,7 +97,7 @@ def run_export(
     clock: Clock,
     reporter: ProgressReporter,
     on_poll: OnPoll | None = None,
-    resumed_parts: int | None = None,
+    resumed: ResumedJob | None = None,
     places: QueuePlaces | None = None,
 ) -> FetchResult:
     """Fetch one export over a connection, from the first request to the last byte read.
@@ -110,8 +110,8 @@ def run_export(
         Reads the body of each part.
     on_poll
         Called once for each wait.
-    resumed_parts
-        The number of parts of the job that an earlier call started, if one did.
+    resumed
+        The job that an earlier call started, if one did.
     places
         The places in the server's queue, shared with other exports of the application. Default: three for this one.
 
@@ -121,7 +121,7 @@ def run_export(
         What ended the fetch.
     """
     protocol = export_protocol(
-        cache_control, retry_policy, began=clock.monotonic(), random=random.random, resumed_parts=resumed_parts
+        cache_control, retry_policy, began=clock.monotonic(), random=random.random, resumed=resumed
     )
     driver = ExportDriver(
         request, receive, connection, _PlaceKeeper(places or ExportPlaces()), clock, reporter=reporter, on_poll=on_poll
@@ -180,35 +180,42 @@ class ExportDriver:
         if isinstance(step, ReadBody):
             return self._read_body(step.part)
         if isinstance(step, QueuePart):
-            return self._queue(step.part)
+            return self._queue(step.request)
         self._places.take(step.part)  # whatever the result: this part's turn has come, and the server has the last word
-        return self._send(step.part, step.cache_control)
+        return self._send(step)
 
-    def _queue(self, part: Part) -> Response | NoPlace:
-        if not self._places.take(part):
+    def _queue(self, request: SendRequest) -> Response | NoPlace:
+        if not self._places.take(request.part):
             return NoPlace()
         response = None
         try:
-            response = self._send(part, None)
+            response = self._send(request)
         finally:
             if response is None or response.status != HTTPStatus.ACCEPTED:
-                self._places.release(part)
+                self._places.release(request.part)
         return response
 
-    def _send(self, part: Part, cache_control: str | None) -> Response:
+    def _send(self, request: SendRequest) -> Response:
         self._close_response()
-        opened = self._connection.open(self._request.path, self._request.query(part), cache_control=cache_control)
+        sent_at, query = self._clock.now(), self._request.query(request.part)
+        opened = self._connection.open(
+            self._request.path, query, cache_control=request.header_at(sent_at), sent_at=sent_at
+        )
         self._response = opened
-        log.debug("%s %s: HTTP %s", self._request.title, part, opened.status)
+        log.debug("%s %s: HTTP %s", self._request.title, request.part, opened.status)
         if opened.status != HTTPStatus.OK:
             return opened.with_text(MAX_TEXT)
-        self._places.release(part)
+        self._places.release(request.part)
         return opened.without_text()
 
     def _read_body(self, part: Part) -> BodyRead | RestartDownload:
         if self._response is None:
             raise TypeError("there is no response whose body could be read")
-        is_done = self._receive(self._response.body(self._reporter), part)
+        try:
+            is_done = self._receive(self._response.body(self._reporter), part)
+        except AppMetricaError as error:  # it can quote the body
+            self._connection.mask.error(error)
+            raise
         self._close_response()
         return BodyRead(self._clock.monotonic()) if is_done else RestartDownload()
 

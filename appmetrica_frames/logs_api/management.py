@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from appmetrica_frames.errors import AppMetricaError, DecodeError, DownloadError
 
 from .retry import RetryBudget
-from .texts import parse_document
+from .texts import parse_document, replace_surrogates
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -22,15 +22,26 @@ if TYPE_CHECKING:
 APPLICATIONS_PATH = "/management/v1/applications"
 APPLICATION_PATH = "/management/v1/application/{}"
 STATUS_PATH = "/management/v1/logsapi/status"
+MAX_ID = 1 << 64
+MAX_OFFSET = 86_400
 
 _time_zones: dict[tuple[str, int], tzinfo] = {}
 
 
 def list_applications(connection: Connection, retry_policy: RetryPolicy) -> list[dict[str, Any]]:
-    """Return the applications that the token can see."""
+    """Return the applications that the token can see: ``id``, ``name``, ``time_zone_name``, ``time_zone_offset``.
+
+    Raises
+    ------
+    AppMetricaError
+        `DecodeError` for a list in another shape than the documented one, or what the server or the network answered.
+    """
     document = _get_json(connection, APPLICATIONS_PATH, retry_policy)
-    applications: list[dict[str, Any]] = _member(document, "applications", APPLICATIONS_PATH)
-    return applications
+    applications = _member(document, "applications", APPLICATIONS_PATH)
+    try:
+        return [_parse_application(application) for application in applications]
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        raise DecodeError(f"{APPLICATIONS_PATH} did not answer with a list of applications: {error}.") from error
 
 
 def get_time_zone(connection: Connection, retry_policy: RetryPolicy, application_id: int) -> tzinfo:
@@ -77,18 +88,54 @@ def _get_json(connection: Connection, path: str, retry_policy: RetryPolicy) -> A
         clock.sleep(pause)
 
 
-def _parse_time_zone(application: Any, path: str) -> tzinfo:
-    try:
-        return ZoneInfo(application["time_zone_name"])
-    except (KeyError, TypeError, ValueError, ZoneInfoNotFoundError):
-        pass  # a machine without a time zone database, or a zone that it does not know
-    try:
-        return timezone(timedelta(seconds=int(application["time_zone_offset"])))
-    except (KeyError, TypeError, ValueError) as error:
-        raise DecodeError(f"{path} contains no time zone: {str(application)[:200]}") from error
-
-
 def _member(document: Any, name: str, path: str) -> Any:
     if not isinstance(document, dict) or name not in document:
         raise DecodeError(f"{path} did not answer with {name!r}: check base_url.")
     return document[name]
+
+
+def _parse_application(application: Any) -> dict[str, Any]:
+    number = _whole_number(application["id"])
+    if number is None or not 0 <= number < MAX_ID:
+        raise ValueError("an id is not a whole number from 0 to 2^64")
+    return {
+        "id": number,
+        "name": _text(application, "name"),
+        "time_zone_name": _text(application, "time_zone_name"),
+        "time_zone_offset": _offset(application),
+    }
+
+
+def _text(application: Any, name: str) -> str | None:
+    text = application.get(name)
+    return replace_surrogates(text) if isinstance(text, str) else None
+
+
+def _offset(application: Any) -> int | None:
+    offset = _whole_number(application.get("time_zone_offset"))
+    return offset if offset is not None and abs(offset) < MAX_OFFSET else None
+
+
+def _whole_number(value: Any) -> int | None:
+    try:
+        return None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _parse_time_zone(application: Any, path: str) -> tzinfo:
+    fields = application if isinstance(application, dict) else {}
+    zone, offset = _find_zone(_text(fields, "time_zone_name")), _offset(fields)
+    if zone is not None:
+        return zone
+    if offset is None:
+        raise DecodeError(f"{path} contains no time zone.")
+    return timezone(timedelta(seconds=offset))
+
+
+def _find_zone(name: str | None) -> tzinfo | None:
+    """Return the zone; None on a machine that does not know it, or has no time zone database."""
+    try:
+        return None if name is None else ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):  # OSError: "Europe" is a folder of zones
+        return None

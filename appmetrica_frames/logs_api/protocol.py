@@ -6,6 +6,16 @@
           in twice as many parts
 
 There is no clock, no sleep and no socket here: every reply carries the time at which it came.
+
+Which header a request carries decides whether a job is started, joined or started again:
+
+- A header goes with the first request that the server accepts, and never again: repeated, it would send the job to the
+  end of the queue.
+- Of an export in parts, the first is built anew (a file that is there is of a build that nobody knows). The others are
+  accepted if they were built since, so that it does not matter whether the server builds all parts at once or each as
+  a job of its own. They are not requested before the first is there.
+- A job that an earlier call started is requested without a header. 202 means that it is still being built. 200 means
+  that it has ended meanwhile: its age decides whether the file is accepted, or the header is sent after all.
 """
 
 from __future__ import annotations
@@ -29,10 +39,12 @@ from .steps import (
     Reply,
     Response,
     RestartDownload,
+    ResumedJob,
     SendRequest,
     Step,
     TransportFailed,
     Wait,
+    max_age_since,
 )
 
 if TYPE_CHECKING:
@@ -49,59 +61,164 @@ class _TooFewPartsError(Exception):
 
 
 @dataclass(slots=True)
+class PatienceClock:
+    """How long the server has worked on a job, apart from how long its limits kept the job from it."""
+
+    began: float
+    blocked: float = 0.0
+    blocked_since: float | None = None
+
+    def waited(self, at: float) -> float:
+        """Return the seconds spent on the job, time behind the server's limits not counted."""
+        return at - self.began - self.blocked
+
+    def block(self, at: float) -> float:
+        """Note that a limit keeps the job from the server; return for how many seconds so far."""
+        if self.blocked_since is None:
+            self.blocked_since = at
+        return self.blocked + at - self.blocked_since
+
+    def unblock(self, at: float) -> None:
+        """Note that no limit keeps the job from the server any more."""
+        if self.blocked_since is not None:
+            self.blocked += at - self.blocked_since
+            self.blocked_since = None
+
+
+@dataclass(slots=True)
+class ExportJob:
+    """An export in a number of parts, and what the server has accepted of it.
+
+    Attributes
+    ----------
+    resumed
+        The job that an earlier call started, as long as this is it.
+    accepted
+        The parts that the server has accepted: they are requested without a header.
+    probed
+        The parts of a resumed job of which there is a file, of unknown age.
+    tried_ahead
+        The parts that were requested ahead of their turn.
+    requested_at
+        When the first request that the server accepted was sent.
+    built_since
+        The instant since which the other parts must have been built.
+    oldest
+        The earliest instant at which a part can have been built.
+    """
+
+    count: int
+    cache_control: str | None
+    resumed: ResumedJob | None = None
+    accepted: set[Part] = field(default_factory=set)
+    probed: set[Part] = field(default_factory=set)
+    tried_ahead: set[Part] = field(default_factory=set)
+    requested_at: float | None = None
+    built_since: float | None = None
+    oldest: float = 0.0
+    waited: bool = False
+
+    @property
+    def parts(self) -> list[Part]:
+        return [Part(number, self.count) for number in range(self.count)]
+
+    def is_probe(self, part: Part) -> bool:
+        """Return whether the next request for a part only asks what there is of a resumed job."""
+        return self.resumed is not None and part not in self.accepted and part not in self.probed
+
+    def request(self, part: Part) -> SendRequest:
+        """Return the next request for a part."""
+        if part in self.accepted or self.is_probe(part):
+            return SendRequest(None, part)
+        if part.number == 0:
+            return SendRequest("no-cache" if self.count > 1 else self.cache_control, part)
+        return SendRequest(None, part, self.built_since)
+
+    def accept(self, part: Part, response: Response) -> bool:
+        """Take a 202 or 200 to the next request for a part; return False if the request has to be sent once more."""
+        if self.is_probe(part) and response.status == OK and not self._accept_finished(part, response):
+            return False
+        if part.number == 0 and self.requested_at is None:
+            self._date(response)
+        if part.number > 0 and part not in self.accepted and response.status == OK and self.built_since is not None:
+            self.oldest = min(self.oldest, response.sent_at - max_age_since(self.built_since, response.sent_at))
+        self.accepted.add(part)
+        return True
+
+    def resume(self, resumed: ResumedJob, now: float) -> None:
+        """Go on with the job that an earlier call started."""
+        self.requested_at = self.built_since = self.oldest = min(resumed.requested_at, now)
+        self.waited = True
+
+    def start_anew(self) -> None:
+        """Give up the job that an earlier call started."""
+        self.resumed = None
+
+    def is_fresh_enough(self, response: Response) -> bool:
+        """Return whether the file of a resumed job that has ended is young enough."""
+        if self.resumed is None or (self.cache_control is None and self.count == 1):
+            return True
+        age = response.sent_at - self.resumed.requested_at
+        # The max-age of the other parts is rounded up: they can be a second older than the first.
+        return 0 <= age <= self.resumed.max_age - (self.count > 1)
+
+    def _accept_finished(self, part: Part, response: Response) -> bool:
+        if part.number > 0:
+            self.probed.add(part)
+            return False
+        if self.requested_at is None and not self.is_fresh_enough(response):
+            self.start_anew()
+            return False
+        return True
+
+    def _date(self, response: Response) -> None:
+        if self.resumed is not None:
+            self.resume(self.resumed, response.sent_at)
+            if response.status == ACCEPTED:  # part 0 is yet to be built, so that nothing older need be accepted
+                self.built_since = response.sent_at
+        else:
+            self.requested_at = self.built_since = self.oldest = response.sent_at
+            self.waited = response.status == ACCEPTED or self.count > 1
+
+
+@dataclass(slots=True)
 class ProtocolState:
     """What has happened so far in the fetch of one export."""
 
-    cache_control: str | None
+    job: ExportJob
     budget: RetryBudget
-    began: float
+    patience: PatienceClock
     part: Part = WHOLE
-    header: str | None = None
-    queued: set[Part] = field(default_factory=set)
-    waited: bool = False
-    accepted_at: float | None = None
-
-    def begin(self, *, accepted: bool) -> None:
-        """Begin the export in another number of parts: other jobs, not accepted yet unless by an earlier call."""
-        self.header = None if accepted else self.cache_control
-        self.accepted_at = None
-        self.waited = False
-        self.queued.clear()
-
-    def accept(self, response: Response) -> None:
-        """Note that the server accepted the request."""
-        # The header goes with the first request that the server accepts and never again: repeated, it would send the
-        # job to the end of the queue. A request that failed or met a quota queued nothing, so it keeps the header.
-        if self.accepted_at is None:
-            self.accepted_at = response.sent_at
-            self.waited = response.status == ACCEPTED
-        self.header = None
 
     def finish_part(self, read: BodyRead) -> None:
         """Start the wait for the next part."""
-        self.began = read.at
+        self.patience = PatienceClock(read.at)
         self.budget.reset()
 
     def wait_for_file(self, response: Response) -> Wait:
         """Return the pause after a 202."""
-        self.accept(response)
         self.budget.reset()
         shortest, longest = self.budget.policy.poll
-        waited = response.at - self.began
+        waited = self.patience.waited(response.at)
         pause = self.budget.limit(min(longest, max(shortest, waited / 10)), waited, _preparation_timeout(waited))
         reason = f"preparing, waited {format_duration(waited)}"
-        return Wait(pause, reason, waited, parse_progress(response.text), self.accepted_at, self.part)
+        return Wait(pause, reason, waited, parse_progress(response.text), self.job.requested_at, self.part)
 
     def wait_for_quota(self, response: Response) -> Wait:
         """Return the pause after a 429 or 420."""
-        waited = response.at - self.began
-        pause = self.budget.after_quota(response, waited)
-        return Wait(pause, f"HTTP {response.status}: {error_from_response(response)}", waited)
+        error = error_from_response(response)
+        if self.part in self.job.accepted:  # the server goes on with the job, whatever it answers
+            waited = self.patience.waited(response.at)
+            return Wait(self.budget.after_quota(response, waited), f"HTTP {response.status}: {error}", waited)
+        blocked = self.patience.block(response.at)
+        pause = self.budget.after_quota(response, blocked)
+        reason = f"waiting for a place on the server, for {format_duration(blocked)}: HTTP {response.status}: {error}"
+        return Wait(pause, reason, blocked)
 
     def wait_after_failure(self, error: AppMetricaError, at: float) -> Wait:
         """Return the pause after a 5xx or a network fault."""
         pause = self.budget.after_failure(error)
-        return Wait(pause, f"try {self.budget.failures}: {error}", at - self.began)
+        return Wait(pause, f"try {self.budget.failures}: {error}", self.patience.waited(at))
 
 
 def export_protocol(
@@ -110,7 +227,7 @@ def export_protocol(
     *,
     began: float,
     random: Callable[[], float],
-    resumed_parts: int | None = None,
+    resumed: ResumedJob | None = None,
 ) -> ExportProtocol:
     """Lead one export from the first request to the received file, in as many parts as the server wants.
 
@@ -122,28 +239,27 @@ def export_protocol(
         The monotonic instant at which the wait begins.
     random
         Returns numbers from 0 to 1, to spread retries.
-    resumed_parts
-        The number of parts of the job that an earlier call started, if one did. That job is requested without the
-        header, which would start it again.
+    resumed
+        The job that an earlier call started, if one did.
 
     Raises
     ------
     AppMetricaError
         What ended the fetch.
     """
-    state = ProtocolState(cache_control, RetryBudget(retry_policy, random), began)
-    count = resumed_parts or 1
+    job = ExportJob(resumed.parts if resumed else 1, cache_control, resumed)
+    state = ProtocolState(job, RetryBudget(retry_policy, random), PatienceClock(began))
     while True:
-        state.begin(accepted=count == resumed_parts)
         try:
-            while not (yield from _fetch_parts(state, count)):
+            yield from _probe_resumed(state)
+            while not (yield from _fetch_parts(state)):
                 pass
         except _TooFewPartsError as error:
-            count = _double(count, error)
+            state.job = ExportJob(_double(state.job.count, error), cache_control)
         else:
             break
-    assert state.accepted_at is not None  # noqa: S101 - a file was received
-    return FetchResult(state.accepted_at, state.waited, count)
+    assert state.job.requested_at is not None  # noqa: S101 - a file was received
+    return FetchResult(state.job.oldest, state.job.waited, state.job.count)
 
 
 def _double(count: int, reason: _TooFewPartsError) -> int:
@@ -155,10 +271,30 @@ def _double(count: int, reason: _TooFewPartsError) -> int:
     return 2 * count
 
 
-def _fetch_parts(state: ProtocolState, count: int) -> Generator[Step, Reply, bool]:
+def _probe_resumed(state: ProtocolState) -> Generator[Step, Reply, None]:
+    """Ask whether the part that an earlier call waited for is still being built, before the first part is read again.
+
+    If that part is the first, fetching it asks the same.
+    """
+    job, resumed = state.job, state.job.resumed
+    if resumed is None or resumed.part == 0 or job.requested_at is not None:
+        return
+    state.part = part = Part(min(resumed.part, job.count - 1), job.count)
+    reply = yield from _request_until_accepted(state, part)
+    if reply.status == ACCEPTED:
+        job.accepted.add(part)
+        job.resume(resumed, reply.sent_at)
+    elif job.is_fresh_enough(reply):
+        job.probed.add(part)
+        job.resume(resumed, reply.sent_at)
+    else:
+        job.start_anew()
+
+
+def _fetch_parts(state: ProtocolState) -> Generator[Step, Reply, bool]:
     """Fetch part after part; return False if the reader needs them all again."""
-    for number in range(count):
-        reply = yield from _fetch_part(state, Part(number, count))
+    for part in state.job.parts:
+        reply = yield from _fetch_part(state, part)
         if isinstance(reply, RestartDownload):
             return False
     return True
@@ -167,48 +303,65 @@ def _fetch_parts(state: ProtocolState, count: int) -> Generator[Step, Reply, boo
 def _fetch_part(state: ProtocolState, part: Part) -> Generator[Step, Reply, Reply]:
     state.part = part
     while True:
-        reply = yield SendRequest(state.header, part)
-        if isinstance(reply, Response) and reply.status == OK:
-            state.accept(reply)
-            reply = yield ReadBody(part)
+        response = yield from _request_until_accepted(state, part)
+        if not state.job.accept(part, response):
+            continue
+        if response.status == ACCEPTED:
+            pause = state.wait_for_file(response)
+            yield from _queue_ahead(state)
+            yield pause
+            continue
+        reply = yield ReadBody(part)
         if isinstance(reply, BodyRead):
             state.finish_part(reply)
+        if isinstance(reply, (BodyRead, RestartDownload)):
             return reply
-        if isinstance(reply, RestartDownload):
-            return reply
-        pause = _next_pause(state, reply)
-        if isinstance(reply, Response) and reply.status == ACCEPTED:
-            yield from _queue_ahead(state, part)
-        yield pause
+        yield _pause_after(state, reply)
 
 
-def _queue_ahead(state: ProtocolState, part: Part) -> Generator[Step, Reply, None]:
+def _request_until_accepted(state: ProtocolState, part: Part) -> Generator[Step, Reply, Response]:
+    """Send the next request for a part until the server answers it with 202 or 200."""
+    while True:
+        reply = yield state.job.request(part)
+        if isinstance(reply, Response) and reply.status in {OK, ACCEPTED}:
+            state.patience.unblock(reply.at)
+            return reply
+        yield _pause_after(state, reply)
+
+
+def _queue_ahead(state: ProtocolState) -> Generator[Step, Reply, None]:
     """Have the server queue the parts behind the one that is waited for, as many as there are places for."""
-    state.queued.add(part)
-    for number in range(part.number + 1, part.count):
-        ahead = Part(number, part.count)
-        if ahead in state.queued:
+    job = state.job
+    if state.part.number == 0:
+        return
+    for part in job.parts[state.part.number + 1 :]:
+        if part in job.accepted or part in job.tried_ahead:
             continue
-        reply = yield QueuePart(ahead)
+        reply = yield QueuePart(part, job.request(part).built_since)
+        if isinstance(reply, Response) and reply.status == OK and not job.accept(part, reply):
+            reply = yield QueuePart(part, job.request(part).built_since)
         if not isinstance(reply, Response) or is_quota(reply.status):
             return
         _raise_if_more_parts(reply)
-        state.queued.add(ahead)  # any other answer comes again when it is this part's turn
+        if reply.status in {OK, ACCEPTED}:
+            job.accept(part, reply)
+        job.tried_ahead.add(part)  # any other answer comes again when it is this part's turn
 
 
-def _next_pause(state: ProtocolState, reply: Reply) -> Wait:
+def _pause_after(state: ProtocolState, reply: Reply) -> Wait:
     if isinstance(reply, TransportFailed):
+        state.patience.unblock(reply.at)
         return state.wait_after_failure(reply.error, reply.at)
     if not isinstance(reply, Response):
         raise TypeError(f"{reply!r} is not a reply to a request")
     _raise_if_more_parts(reply)
-    if reply.status == ACCEPTED:
-        return state.wait_for_file(reply)
     if is_quota(reply.status):
         return state.wait_for_quota(reply)
+    state.patience.unblock(reply.at)
+    error = error_from_response(reply)
     if is_server_error(reply.status):
-        return state.wait_after_failure(error_from_response(reply), reply.at)
-    raise error_from_response(reply)
+        return state.wait_after_failure(error, reply.at)
+    raise error
 
 
 def _raise_if_more_parts(response: Response) -> None:
@@ -219,8 +372,7 @@ def _raise_if_more_parts(response: Response) -> None:
 def _preparation_timeout(waited: float) -> PreparationTimeoutError:
     return PreparationTimeoutError(
         f"The server did not prepare the file within {format_duration(waited)}. It goes on preparing: make the same "
-        "call again later, and it resumes this job (with refresh=True it would begin a new one). "
-        "Client(prepare_timeout=...) waits longer."
+        "call again later, and it resumes this job. Client(prepare_timeout=...) waits longer."
     )
 
 

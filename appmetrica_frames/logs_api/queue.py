@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
@@ -52,11 +53,39 @@ def find_queue_position(listing: Any, query: Iterable[tuple[str, str]]) -> Queue
     Returns None where the listing has another shape than the documented one, or the job is not listed.
     """
     wanted = sorted(query)
+    entries = listing if isinstance(listing, list) else []
+    queue = sorted((job for job in map(_parse_job, entries) if job is not None), key=lambda job: job.order)
+    return next(
+        (
+            QueuePosition(place, job.fraction)
+            for place, job in enumerate(queue)
+            if job.query == wanted and job.fraction is not None
+        ),
+        None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    order: tuple[str, int]
+    query: list[tuple[str, str]]
+    fraction: float | None
+
+
+def _parse_job(entry: Any) -> _Job | None:
+    """Return an entry of the listing; None where it has another shape than the documented one."""
     try:
-        queue = sorted(listing, key=lambda job: (job["create_time"], int(job["request_id"])))
-        places = [place for place, job in enumerate(queue) if sorted(parse_qsl(job["query"])) == wanted]
-        if not places:
+        created, number, query = entry["create_time"], int(entry["request_id"]), entry["query"]
+        if not isinstance(created, str) or not isinstance(query, str):
             return None
-        return QueuePosition(places[0], min(1.0, max(0.0, float(queue[places[0]]["total_progress"]))))
-    except (KeyError, TypeError, ValueError):
+        return _Job((created, number), sorted(parse_qsl(query)), _parse_fraction(entry.get("total_progress")))
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None
+
+
+def _parse_fraction(value: Any) -> float | None:
+    try:
+        fraction = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return min(1.0, max(0.0, fraction)) if isfinite(fraction) else None

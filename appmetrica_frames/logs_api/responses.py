@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Protocol
 
 from appmetrica_frames.errors import (
     AppMetricaError,
@@ -15,8 +14,21 @@ from appmetrica_frames.errors import (
     ServerError,
 )
 
+from .texts import parse_json, replace_surrogates
+
 MAX_MESSAGE = 500
+MAX_FIELDS = 100
 ENHANCE_YOUR_CALM = 420
+
+_REJECTED_FIELDS = re.compile(
+    r"undefined parameters?\s{0,9}:?\s{0,9}([^\n]{1,2000}?)\s{1,9}in\s{1,9}fields\b", re.IGNORECASE
+)
+_RANGE = re.compile(r"\b(range|period|interval|dates?|days|date_since|date_until)\b", re.IGNORECASE)
+_TOO_LONG = re.compile(
+    r"\b(too (long|large|big|wide|many)|exceed\w{0,3}|at most|(no|not) (more|longer) than|max(imum)?|longest|limit)\b",
+    re.IGNORECASE,
+)
+_TITLE = re.compile(r"<title[^>]{0,200}>([^<]{0,500})</title>", re.IGNORECASE)
 
 
 class ErrorResponse(Protocol):
@@ -57,13 +69,41 @@ def error_from_response(response: ErrorResponse) -> AppMetricaError:
             f"token of an account with access, not an API key.{quoted}",
             status=status,
         )
+    if status == HTTPStatus.BAD_REQUEST:
+        return _bad_request(_whole_message(response.text), quoted)
     return RequestRejectedError(f"{_advice(status)}{quoted}", status=status)
 
 
 def error_message(body: str) -> str:
     """Return the message of an error body (JSON, HTML or plain text), on one line of limited length."""
-    message = " ".join((_json_messages(body) or _html_title(body) or body).split())
+    message = _whole_message(body)
     return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + " …"
+
+
+def _whole_message(body: str) -> str:
+    return " ".join(replace_surrogates(_json_messages(body) or _html_title(body) or body).split())
+
+
+def find_rejected_fields(message: str) -> tuple[str, ...]:
+    """Return the fields that a 400 rejects by name."""
+    names = (name.strip(" \t'\"`[]") for match in _REJECTED_FIELDS.finditer(message) for name in match[1].split(","))
+    return tuple(dict.fromkeys(name for name in names if name))[:MAX_FIELDS]
+
+
+def is_range_too_long(message: str) -> bool:
+    """Return whether a 400 rejects the range of dates for its length."""
+    return bool(_RANGE.search(message) and _TOO_LONG.search(message)) and "more parts" not in message.lower()
+
+
+def _bad_request(message: str, quoted: str) -> RequestRejectedError:
+    is_too_long = is_range_too_long(message)
+    advice = " Request fewer days at once." if is_too_long else ""
+    return RequestRejectedError(
+        f"AppMetrica rejected the request (400).{advice}{quoted}",
+        status=HTTPStatus.BAD_REQUEST,
+        fields=find_rejected_fields(message),
+        is_range_too_long=is_too_long,
+    )
 
 
 def _advice(status: int) -> str:
@@ -74,25 +114,24 @@ def _advice(status: int) -> str:
         )
     if status == HTTPStatus.NOT_FOUND:
         return "AppMetrica knows no such export or application (404): check application_id and base_url."
-    if status == HTTPStatus.BAD_REQUEST:
-        return "AppMetrica rejected the request (400)."
     return f"The server answered {status}, which the Logs API does not use: check base_url."
 
 
 def _json_messages(body: str) -> str:
     try:
-        document: Any = json.loads(body)
+        document = parse_json(body)
     except ValueError:
         return ""
     if not isinstance(document, dict):
         return ""
     errors = document.get("errors")
     entries = [document, *(errors if isinstance(errors, list) else [])]
-    return "; ".join(dict.fromkeys(str(e["message"]) for e in entries if isinstance(e, dict) and e.get("message")))
+    messages = (entry.get("message") for entry in entries if isinstance(entry, dict))
+    return "; ".join(dict.fromkeys(text for text in messages if isinstance(text, str) and text))
 
 
 def _html_title(body: str) -> str:
     if not re.match(r"\s*<(!doctype|html)", body, re.IGNORECASE):
         return ""
-    title = re.search(r"<title[^>]*>(.*?)</title>", body, re.IGNORECASE | re.DOTALL)
+    title = _TITLE.search(body)
     return f"(an HTML page{', titled ' + repr(title[1].strip()) if title else ''})"

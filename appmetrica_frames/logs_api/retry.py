@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from .steps import Response
 
+MIN_PAUSE = 1.0  # after a quota whose Retry-After is shorter
 MAX_BACKOFF = 60.0
+MAX_RETRY_AFTER = 64  # characters of the header that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class RetryBudget:
             return self.limit(self._backoff(self.quotas + 1), waited, error)
         if requested > self.policy.prepare_timeout - waited:
             raise error
-        return self.limit(requested, waited, error)
+        return self.limit(max(MIN_PAUSE, requested), waited, error)
 
     def after_response(self, response: Response, waited: float) -> float:
         """Return the pause after a response that is worth another try; raise the error of any other."""
@@ -85,10 +87,10 @@ class RetryBudget:
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     """Return the seconds that ``Retry-After`` asks for, as a number or a date; an invalid value counts as absent."""
-    text = headers.get("retry-after", "").strip()
+    text = headers.get("retry-after", "").strip()[:MAX_RETRY_AFTER]
     if text.isascii() and text.isdigit():
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - now)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError, LookupError, OSError):  # each comes of some invalid date
         return None

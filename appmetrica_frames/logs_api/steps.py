@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import TYPE_CHECKING, TypeAlias
 
 from appmetrica_frames.request.part import WHOLE, Part
+from appmetrica_frames.util.durations import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,10 +17,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SendRequest:
-    """Send the request for a part, with this ``Cache-Control`` if any; reply with a `Response` or `TransportFailed`."""
+    """Send the request for a part; reply with a `Response` or `TransportFailed`.
+
+    Attributes
+    ----------
+    cache_control
+        The ``Cache-Control`` of the request.
+    built_since
+        In place of it: the instant, in UNIX seconds, before which the file must not have been built.
+    """
 
     cache_control: str | None
     part: Part = WHOLE
+    built_since: float | None = None
+
+    def header_at(self, now: float) -> str | None:
+        """Return the ``Cache-Control`` of the request if it is sent now."""
+        return self.cache_control if self.built_since is None else f"max-age={max_age_since(self.built_since, now)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +41,42 @@ class QueuePart:
     """Have the server queue a part ahead of its turn, if there is a place for it in the server's queue.
 
     Reply with a `Response` or `TransportFailed`, or with `NoPlace` if no request was sent. A body is not read.
+
+    Attributes
+    ----------
+    built_since
+        The instant, in UNIX seconds, before which the file must not have been built.
     """
 
     part: Part
+    built_since: float | None = None
+
+    @property
+    def request(self) -> SendRequest:
+        """The request to be sent."""
+        return SendRequest(None, self.part, self.built_since)
+
+
+@dataclass(frozen=True, slots=True)
+class ResumedJob:
+    """A job that an earlier call started and did not wait for to the end.
+
+    Attributes
+    ----------
+    requested_at
+        When that call sent the request that the server accepted, in UNIX seconds.
+    parts
+        In how many parts.
+    part
+        The number of the part that the call waited for last.
+    max_age
+        If the job has ended meanwhile: how old, in seconds since `requested_at`, its file may be.
+    """
+
+    requested_at: float
+    parts: int = 1
+    part: int = 0
+    max_age: float = DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +94,8 @@ class Wait:
     fraction
         How much of the file is prepared according to the server, from 0 to 1.
     accepted_at
-        When the request that the server accepted was sent, in UNIX seconds, if it accepted one.
+        When the request that the server accepted was sent, in UNIX seconds, if it accepted one: that of part 0 for an
+        export in parts. With `part`, this is what a later call needs to resume the job.
     part
         The part that is waited for.
     """
@@ -126,9 +175,11 @@ class FetchResult:
     Attributes
     ----------
     requested_at
-        UNIX seconds at which the first request that the server accepted was sent.
+        UNIX seconds at which the first request that the server accepted was sent: of the first part, or of an earlier
+        call whose job was resumed.
     waited
-        Whether the server answered 202 to that request.
+        Whether the file was built after that: the server answered 202 to the request, or the export came in parts,
+        the first of which is always built anew.
     parts
         The number of parts of the export.
     """
@@ -136,3 +187,8 @@ class FetchResult:
     requested_at: float
     waited: bool
     parts: int
+
+
+def max_age_since(instant: float, now: float) -> int:
+    """Return the ``max-age`` that accepts a file built since an instant, in whole seconds."""
+    return ceil(max(0.0, now - instant))

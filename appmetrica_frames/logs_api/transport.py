@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import socket
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
 from http import HTTPStatus
+from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any, Self
+from urllib.request import getproxies, proxy_bypass
 
+import httpcore
 import httpx
 
+from appmetrica_frames import __version__
 from appmetrica_frames.errors import DownloadError
 from appmetrica_frames.util.config import is_loopback
 
+from .masking import TokenMask
+from .network import MeteredBackend, MeteredStream
 from .responses import error_from_response
 from .steps import Response
-from .texts import MAX_JSON, parse_document
+from .texts import MAX_JSON, decode_text, parse_document, read_raw
 
 if TYPE_CHECKING:
     import ssl
@@ -25,7 +30,16 @@ if TYPE_CHECKING:
     from appmetrica_frames.util.clock import Clock
     from appmetrica_frames.util.config import Secret
 
-MIN_SPEED = 256  # bytes per second; a server that sends less is too slow to wait for
+MAX_CONNECTIONS = 10
+KEEPALIVE = 5.0  # seconds
+HTTP_ERRORS = (
+    httpx.HTTPError,
+    httpcore.TimeoutException,
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.UnsupportedProtocol,
+)
 
 
 class ResponseBody:
@@ -35,102 +49,134 @@ class ResponseBody:
     ----------
     framed
         Whether HTTP itself tells a complete body from a cut one (Content-Length or chunks).
+    total
+        The length of the body in bytes, where the server announces it.
+    encoding
+        The ``Content-Encoding``, in lower case.
     """
 
-    def __init__(self, response: httpx.Response, chunks: Iterable[bytes], reporter: ProgressReporter) -> None:
+    def __init__(self, response: HttpResponse, reporter: ProgressReporter) -> None:
         headers = response.headers
-        length = headers.get("content-length", "")
-        self.framed = bool(length) or headers.get("transfer-encoding", "").lower() == "chunked"
-        self.total = int(length) if length.isdigit() else None
+        chunked, length = "transfer-encoding" in headers, headers.get("content-length", "")
+        self.framed = chunked or bool(length)
+        self.total = int(length) if length and not chunked else None
         self.encoding = headers.get("content-encoding", "identity").strip().lower()
         self._response = response
-        self._chunks = chunks
         self._reporter = reporter
 
     def abort(self) -> None:
         """Wake up a thread that waits for the next bytes: nobody wants them any more."""
-        stream = self._response.extensions.get("network_stream")
-        connection = stream.get_extra_info("socket") if stream else None
-        if connection is not None:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+        self._response.abort()
 
     def __iter__(self) -> Iterator[bytes]:
         size = 0
-        with _as_download_error("while the file was downloading"):
-            for chunk in self._chunks:
-                size += len(chunk)
-                self._reporter.downloading(size, self.total)
-                yield chunk
+        for chunk in self._response.iter_raw("while the file was downloading"):
+            size += len(chunk)
+            self._reporter.downloading(size, self.total)
+            if size == self.total and self._response.has_more_than(size):
+                raise DownloadError(f"The body is longer than its Content-Length of {size} bytes. Download it again.")
+            yield chunk
 
 
 class HttpResponse:
-    """A response whose body is still to be read; the driver and the connection close it."""
+    """A response whose headers are there, and whose body is still to be read."""
 
-    def __init__(self, response: httpx.Response, connection: Connection, sent_at: float) -> None:
+    def __init__(self, response: httpx.Response, mask: TokenMask, clock: Clock, sent_at: float) -> None:
         self.status = response.status_code
-        self.headers = {name.lower(): value for name, value in response.headers.items()}
+        self.headers = {name.lower(): mask.text(value) for name, value in response.headers.items()}
         self._response = response
-        self._connection = connection
+        self._stream: MeteredStream = response.extensions["network_stream"]
+        self._stream.start_body()
+        self._mask = mask
+        self._clock = clock
         self._sent_at = sent_at
 
     def body(self, reporter: ProgressReporter) -> ResponseBody:
         """Return the body, to be read once."""
-        chunks = self._connection.limit_slowness(self._response.iter_raw())
-        return ResponseBody(self._response, chunks, reporter)
+        return ResponseBody(self, reporter)
+
+    def iter_raw(self, when: str) -> Iterator[bytes]:
+        """Yield the bytes of the body as they come; `when` is for the text of an error."""
+        with _as_download_error(when, self._mask):
+            for chunk in self._response.iter_raw():
+                self._stream.pace.advance(len(chunk))
+                yield chunk
+
+    def has_more_than(self, length: int) -> bool:
+        """Return whether bytes have arrived after a body of this length."""
+        return self._stream.has_more_than(length)
 
     def with_text(self, limit: int) -> Response:
-        """Return the response with the beginning of its body as text."""
-        with _as_download_error("before it answered"):
-            text = self._connection.read_text(self._response, limit)
-        return self._to_reply(text)
+        """Return the response with the beginning of its body as text, the token masked should the server echo it."""
+        raw = read_raw(self.iter_raw("before it answered"), limit)
+        encoding = self.headers.get("content-encoding", "").strip().lower()
+        return self._to_reply(self._mask.text(decode_text(raw, encoding, limit)))
 
     def without_text(self) -> Response:
         """Return the response, its body unread."""
         return self._to_reply("")
 
+    def abort(self) -> None:
+        """Shut the socket down."""
+        socket = self._stream.get_extra_info("socket")
+        if socket is not None:
+            with suppress(OSError):
+                socket.shutdown(SHUT_RDWR)
+
     def close(self) -> None:
-        """Close the response, and the connection unless the body was read to its end."""
+        """Close the response, and the socket unless the body was read to its end."""
         self._response.close()
 
     def _to_reply(self, text: str) -> Response:
-        return Response(self.status, self.headers, text, self._sent_at, self._connection.clock.monotonic())
+        return Response(self.status, self.headers, text, self._sent_at, self._clock.monotonic())
 
 
 class Connection:
-    """A connection to one origin that carries the token there and nowhere else."""
+    """A connection to one origin that carries the token there and nowhere else; a context manager."""
 
     def __init__(self, origin: str, token: Secret, *, network_timeout: float, clock: Clock) -> None:
-        url = httpx.URL(origin)
         self.origin = origin
         self.clock = clock
-        self._token = token
-        self._network_timeout = network_timeout
+        self.mask = TokenMask(token)
+        self._scope = ExitStack()
         self._client = httpx.Client(
-            base_url=url,
-            headers={"Authorization": f"OAuth {token.reveal()}", "Accept-Encoding": "gzip"},
+            base_url=origin,
+            headers={
+                "Authorization": f"OAuth {token.reveal()}",
+                "Accept-Encoding": "gzip",
+                "User-Agent": f"appmetrica-frames/{__version__}",
+            },
             timeout=network_timeout,
             follow_redirects=False,  # a redirect would carry the token to wherever it points
-            trust_env=not is_loopback(url.host),  # a proxy of the environment must not see a token sent in clear text
-            # Loading the certificates takes longer than many a request: once per process, and not without TLS.
-            verify=_certificates() if url.scheme == "https" else False,
+            transport=_MeteredTransport(httpx.URL(origin), clock, network_timeout),
+            trust_env=False,  # the transport knows the proxy
         )
 
     def __enter__(self) -> Self:
+        self._scope.enter_context(self.mask.masked_logs())
+        self._scope.callback(self._client.close)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._client.close()
+        self._scope.close()
 
     def open(
-        self, path: str, params: Iterable[tuple[str, str]] = (), *, cache_control: str | None = None
+        self,
+        path: str,
+        params: Iterable[tuple[str, str]] = (),
+        *,
+        cache_control: str | None = None,
+        sent_at: float | None = None,
     ) -> HttpResponse:
-        """Send a GET and return the response as soon as its headers are there; the caller closes it."""
+        """Send a GET and return the response as soon as its headers are there; the caller closes it.
+
+        `sent_at` is now, in UNIX seconds, if the caller has looked at the clock already.
+        """
         headers = {} if cache_control is None else {"Cache-Control": cache_control}
-        sent_at = self.clock.now()
-        with _as_download_error("before it answered"):
+        sent_at = self.clock.now() if sent_at is None else sent_at
+        with _as_download_error("before it answered", self.mask):
             request = self._client.build_request("GET", path, params=list(params), headers=headers)
-            return HttpResponse(self._client.send(request, stream=True), self, sent_at)
+            return HttpResponse(self._client.send(request, stream=True), self.mask, self.clock, sent_at)
 
     def get(self, path: str, params: Iterable[tuple[str, str]] = ()) -> Response:
         """Return the response to a GET with its text."""
@@ -153,32 +199,48 @@ class Connection:
             raise error_from_response(response)
         return parse_document(response.text, path)
 
-    def read_text(self, response: httpx.Response, limit: int) -> str:
-        """Return the beginning of a body as text, with the token masked in case the server echoes it."""
-        text = b""
-        for piece in self.limit_slowness(response.iter_bytes()):
-            text += piece
-            if len(text) >= limit:
-                break
-        return text[:limit].decode("utf-8", "replace").replace(self._token.reveal(), "***")
 
-    def limit_slowness(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
-        """Yield chunks; stop with an error if the server keeps a connection alive with next to nothing.
+class _MeteredTransport(httpx.BaseTransport):
+    """httpx's own transport, over sockets that bound each phase of a response in time."""
 
-        Only the time that the server takes counts, not the time that the chunks take to be read.
-        """
-        source, size, spent = iter(chunks), 0, 0.0
-        while True:
-            began = self.clock.monotonic()
-            chunk = next(source, None)
-            if chunk is None:
-                return
-            size, spent = size + len(chunk), spent + self.clock.monotonic() - began
-            if spent > self._network_timeout:
-                if size < MIN_SPEED * spent:
-                    raise DownloadError(f"The download is too slow: {size} bytes in {spent:.0f} s. Try again later.")
-                size, spent = 0, 0.0
-            yield chunk
+    def __init__(self, origin: httpx.URL, clock: Clock, timeout: float) -> None:
+        # Loading the certificates takes longer than many a request: once per process, and not without TLS.
+        context = _certificates() if origin.scheme == "https" else None
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=context,
+            proxy=_environment_proxy(origin, context),
+            max_connections=MAX_CONNECTIONS,
+            keepalive_expiry=KEEPALIVE,
+            network_backend=MeteredBackend(clock, timeout),
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = self._pool.handle_request(
+            httpcore.Request(
+                method=request.method,
+                url=_to_httpcore(request.url),
+                headers=request.headers.raw,
+                content=request.stream,
+                extensions=request.extensions,
+            )
+        )
+        return httpx.Response(
+            response.status, headers=response.headers, stream=_Stream(response), extensions=response.extensions
+        )
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class _Stream(httpx.SyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._response.iter_stream()
+
+    def close(self) -> None:
+        self._response.close()
 
 
 @cache
@@ -186,11 +248,29 @@ def _certificates() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
+def _environment_proxy(origin: httpx.URL, context: ssl.SSLContext | None) -> httpcore.Proxy | None:
+    if is_loopback(origin.host):  # a proxy must not see a token sent in clear text
+        return None
+    proxies = getproxies()
+    address = proxies.get(origin.scheme) or proxies.get("all")
+    if not address or proxy_bypass(origin.host):
+        return None
+    proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+    return httpcore.Proxy(
+        _to_httpcore(proxy.url), auth=proxy.raw_auth, ssl_context=context if proxy.url.scheme == "https" else None
+    )
+
+
+def _to_httpcore(url: httpx.URL) -> httpcore.URL:
+    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+
+
 @contextmanager
-def _as_download_error(when: str) -> Iterator[None]:
+def _as_download_error(when: str, mask: TokenMask) -> Iterator[None]:
     try:
         yield
-    except httpx.HTTPError as error:
+    except HTTP_ERRORS as error:
+        mask.error(error)
         text = str(error) or type(error).__name__
         _forget_frames(error)
         raise DownloadError(f"The connection to the server broke {when}: {text}. Try again later.") from error

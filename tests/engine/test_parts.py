@@ -20,6 +20,7 @@ from appmetrica_frames.logs_api.steps import (
     ReadBody,
     Response,
     RestartDownload,
+    ResumedJob,
     SendRequest,
     TransportFailed,
     Wait,
@@ -45,21 +46,20 @@ class PartsServer:
         *,
         cache_control: str | None = None,
         preparation: float = 100.0,
-        resumed_parts: int | None = None,
+        resumed: ResumedJob | None = None,
     ) -> None:
         self.wanted = wanted
         self.preparation = preparation
         self.now = 0.0
         self.ready: dict[Part, float] = {}
         self.requests: list[SendRequest] = []
-        self.queue_requests: list[Part] = []
+        self.built_since: dict[Part, list[float | None]] = {}
+        self.latency = 0.0
         self.received: list[Part] = []
         self.places = _PlaceKeeper(ExportPlaces())
         self.faults: dict[int, Reply] = {}
         self.longest_queue = 0
-        self.protocol = export_protocol(
-            cache_control, RetryPolicy(), began=0.0, random=lambda: 0.0, resumed_parts=resumed_parts
-        )
+        self.protocol = export_protocol(cache_control, RetryPolicy(), began=0.0, random=lambda: 0.0, resumed=resumed)
 
     def run(self) -> FetchResult:
         reply: Reply = None
@@ -78,16 +78,19 @@ class PartsServer:
         if isinstance(step, ReadBody):
             return self._receive(step.part)
         if isinstance(step, QueuePart):
-            return self._queue(step.part)
+            return self._queue(step.request)
         self.places.take(step.part)
         self.requests.append(step)
-        return self._answer(step.part)
+        return self._send(step)
 
-    def _queue(self, part: Part) -> Reply:
-        if not self.places.take(part):
-            return NoPlace()
-        self.queue_requests.append(part)
-        return self._answer(part)
+    def _queue(self, request: SendRequest) -> Reply:
+        return self._send(request) if self.places.take(request.part) else NoPlace()
+
+    def _send(self, request: SendRequest) -> Reply:
+        self.built_since.setdefault(request.part, []).append(request.built_since)
+        reply = self._answer(request.part)
+        self.now += self.latency
+        return reply
 
     def _receive(self, part: Part) -> Reply:
         if fault := self.faults.pop(len(self.received), None):
@@ -128,13 +131,33 @@ def test_more_than_64_parts_are_an_error_that_says_what_to_do() -> None:
         PartsServer(128).run()
 
 
-@pytest.mark.parametrize("header", ["no-cache", "max-age=60"])
-def test_only_the_first_request_of_part_0_carries_the_header(header: str) -> None:
+@pytest.mark.parametrize("header", ["no-cache", "max-age=60", None])
+def test_the_first_part_is_built_anew_whatever_the_policy(header: str | None) -> None:
+    """A part that is there at once is of a build that nobody knows."""
     server = PartsServer(4, cache_control=header)
     server.run()
-    headers = {request.part: request.cache_control for request in server.requests if request.cache_control}
-    assert headers == {Part(0, 1): header, Part(0, 2): header, Part(0, 4): header}
-    assert sum(request.cache_control is not None for request in server.requests) == 3
+    headers = [(request.part, request.cache_control) for request in server.requests if request.part.number == 0]
+    assert headers[:3] == [(Part(0, 1), header), (Part(0, 2), "no-cache"), (Part(0, 4), "no-cache")]
+    assert {header for _, header in headers[3:]} == {None}
+
+
+def test_the_other_parts_are_as_young_as_the_first() -> None:
+    server = PartsServer(4, cache_control="max-age=60")
+    server.run()
+    for number in range(1, 4):
+        first, *rest = server.built_since[Part(number, 4)]
+        assert first == 1000.0
+        assert set(rest) <= {None}
+
+
+def test_the_export_is_as_old_as_its_oldest_part() -> None:
+    """The max-age of the other parts is rounded up to whole seconds."""
+    server = PartsServer(2)
+    server.ready = {Part(0, 2): 0.0, Part(1, 2): 0.0}
+    server.latency = 0.25
+    result = server.run()
+    sent_at = 1000.5  # after a 400, and the 200 of part 0
+    assert result == FetchResult(sent_at - 1.0, waited=True, parts=2)
 
 
 @pytest.mark.parametrize(
@@ -148,7 +171,7 @@ def test_only_the_first_request_of_part_0_carries_the_header(header: str) -> Non
 )
 def test_a_resumed_job_is_requested_without_the_header(resumed_parts: int, headers: dict[Part, str]) -> None:
     """An export in another number of parts is another job, of which the server may have an old file."""
-    server = PartsServer(4, cache_control="no-cache", resumed_parts=resumed_parts)
+    server = PartsServer(4, cache_control="no-cache", resumed=ResumedJob(1000.0, resumed_parts))
     assert server.run().parts == max(4, resumed_parts)
     assert {request.part: request.cache_control for request in server.requests if request.cache_control} == headers
 
@@ -183,7 +206,7 @@ def test_only_a_broken_part_is_requested_again() -> None:
     assert server.received == [Part(number, 4) for number in range(4)]
 
 
-def test_a_restarted_download_gets_all_parts_without_a_header() -> None:
+def test_a_restarted_download_gets_all_parts_without_another_header() -> None:
     server = PartsServer(2, cache_control="no-cache")
     server.faults[1] = RestartDownload()
     server.run()
@@ -216,8 +239,12 @@ def test_the_parts_are_one_export(server: Emulator, tmp_path: Path) -> None:
     assert parted.sort(pl.all()).equals(whole.sort(pl.all()))
     counts = {dict(e.query).get("parts_count", "1") for e in server.exchanges if e.status == 200}
     assert len(counts - {"1"}) == 1
+    counts = [dict(e.query).get("parts_count", "1") for e in server.exchanges]
     headers = [(dict(e.query).get("part_number"), e.headers.get("cache-control")) for e in server.exchanges]
-    assert {number for number, header in headers if header} <= {None, "0"}
+    last = [header for count, header in zip(counts, headers, strict=True) if count == counts[-1] and header[1]]
+    assert sorted(number or "" for number, _ in last) == [str(number) for number in range(int(counts[-1]))]
+    assert {header for number, header in last if number == "0"} == {"no-cache"}
+    assert all(header and header.startswith("max-age=") for number, header in last if number != "0")
 
 
 def test_one_file_is_cached_and_no_part_is_left(server: Emulator) -> None:

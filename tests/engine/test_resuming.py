@@ -87,7 +87,7 @@ def test_a_job_of_20_minutes_interrupted_at_minute_15_costs_5_more(server: Emula
     assert server.clock.now() - NOON <= 20 * MINUTE * 1.1
     assert server.preparations == 1
     assert cache_controls(server) == (["max-age=3600"] if policy else [])
-    assert export.cached.times.built_not_before == NOON
+    assert export.cached.times.built_not_before == pytest.approx(NOON, abs=1e-5)
     assert pending_jobs() == []
 
 
@@ -100,19 +100,80 @@ def test_a_timeout_leaves_a_pending_job_too(server: Emulator) -> None:
     assert cache_controls(server) == ["max-age=3600"]
 
 
-def test_a_pending_job_too_old_for_max_age_is_not_resumed(server: Emulator) -> None:
+def test_a_job_that_is_still_being_built_is_waited_for_whatever_max_age(server: Emulator) -> None:
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE, max_age=60 * MINUTE)
-    read(server, max_age=4 * MINUTE)
+    export = read(server, max_age=4 * MINUTE)
+    assert cache_controls(server) == ["max-age=3600"]
+    assert server.preparations == 1
+    assert export.cached.times.built_not_before == pytest.approx(NOON, abs=1e-5)
+
+
+def test_a_job_that_ended_too_long_ago_for_max_age_is_ordered_again(server: Emulator) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        read(server, interrupted_at=NOON + 5 * MINUTE, max_age=60 * MINUTE)
+    server.clock.advance(60 * MINUTE)
+    export = read(server, max_age=4 * MINUTE)
     assert cache_controls(server) == ["max-age=3600", "max-age=240"]
+    assert server.preparations == 2
+    assert export.cached.times.built_not_before == pytest.approx(NOON + 65 * MINUTE, abs=1e-5)
 
 
-def test_refresh_begins_anew(server: Emulator) -> None:
+@pytest.mark.parametrize("pause", [0.0, 60 * MINUTE, 23 * 60 * MINUTE])
+def test_an_interrupted_refresh_is_one_refresh(server: Emulator, pause: float) -> None:
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE, refresh=True)
+    server.wait_until_idle()
+    server.clock.advance(pause)
     export = read(server, refresh=True)
+    assert cache_controls(server) == ["no-cache"]
+    assert server.preparations == 1
+    assert export.cached.times.built_not_before == pytest.approx(NOON, abs=1e-5)
+
+
+def test_a_refresh_does_not_take_the_file_of_an_earlier_read(server: Emulator) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        read(server, interrupted_at=NOON + 5 * MINUTE)
+    server.wait_until_idle()
+    server.clock.advance(60 * MINUTE)
+    export = read(server, refresh=True)
+    assert cache_controls(server) == ["no-cache"]
+    assert export.cached.times.built_not_before == pytest.approx(NOON + 65 * MINUTE, abs=1e-5)
+
+
+def test_a_refresh_stays_one_refresh_when_another_read_resumes_it(server: Emulator) -> None:
+    for interrupted_at, policy in [(NOON + 5 * MINUTE, {"refresh": True}), (NOON + 10 * MINUTE, {})]:
+        with pytest.raises(KeyboardInterrupt):
+            read(server, interrupted_at=interrupted_at, **policy)
+    server.wait_until_idle()
+    server.clock.advance(60 * MINUTE)
+    read(server, refresh=True)
+    assert cache_controls(server) == ["no-cache"]
+    assert server.preparations == 1
+
+
+def test_a_refresh_after_a_day_begins_anew(server: Emulator) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        read(server, interrupted_at=NOON + 5 * MINUTE, refresh=True)
+    server.wait_until_idle()
+    server.clock.advance(24 * 60 * MINUTE)
+    read(server, refresh=True)
     assert cache_controls(server) == ["no-cache", "no-cache"]
-    assert export.cached.times.built_not_before == NOON + 5 * MINUTE
+
+
+@pytest.mark.parametrize("policy", [{"max_age": MINUTE}, {"refresh": True}], ids=["max_age", "refresh"])
+def test_calls_that_time_out_again_and_again_cost_one_preparation(server: Emulator, policy: dict[str, Any]) -> None:
+    impatient = af.Client(server.token, base_url=server.base_url, prepare_timeout=3 * MINUTE, progress=False)
+    for _ in range(12):
+        try:
+            read(server, client=impatient, **policy)
+        except af.PreparationTimeoutError:
+            continue
+        break
+    else:
+        pytest.fail("no call got the file")
+    assert len(cache_controls(server)) == 1
+    assert server.preparations == 1
 
 
 def test_a_pending_job_outlives_the_job_on_the_server(server: Emulator) -> None:
@@ -120,7 +181,7 @@ def test_a_pending_job_outlives_the_job_on_the_server(server: Emulator) -> None:
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE)
     server.clock.advance(23 * 60 * MINUTE)
-    assert read(server).cached.times.built_not_before == NOON
+    assert read(server).cached.times.built_not_before == pytest.approx(NOON, abs=1e-5)
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"requested_at": "soon", "parts": 1}'])
@@ -141,10 +202,11 @@ def test_an_export_in_parts_resumes_in_the_same_parts() -> None:
             read(server, interrupted_at=NOON + 70 * MINUTE, **policy)
         job = json.loads(pending_jobs()[0].read_text())
         assert job["parts"] > 1
-        headers, requests = len(cache_controls(server)), len(server.exchanges)
-        assert read(server, **policy).cached.times.built_not_before == pytest.approx(job["requested_at"], abs=1e-5)
-        assert len(cache_controls(server)) == headers
+        requests = len(server.exchanges)
+        assert job["requested_at"] - 1 <= read(server, **policy).cached.times.built_not_before <= job["requested_at"]
+        assert "no-cache" not in [e.headers.get("cache-control") for e in server.exchanges[requests:]]
         assert dict(server.exchanges[requests].query)["parts_count"] == str(job["parts"])
+        assert dict(server.exchanges[requests].query)["part_number"] == str(job["part"])
 
 
 CALL = """

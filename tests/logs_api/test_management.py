@@ -161,7 +161,7 @@ def test_a_list_that_fails_once_is_requested_again(trouble: str, raw_server: Any
     whole = json_response("200 OK", APPLICATIONS)
     first = whole[:-3] if trouble == "cut" else json_response(trouble, b"later", "Retry-After: 0")
     server = raw_server(lambda number, _: first if number == 1 else whole)
-    assert list_applications(server, retries=1) == [{"id": 1, "name": "App"}]
+    assert [application["name"] for application in list_applications(server, retries=1)] == ["App"]
     assert len(server.requests) == 2
 
 

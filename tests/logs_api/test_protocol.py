@@ -272,3 +272,61 @@ def test_progress_text(text: str, expected: float | None) -> None:
 @pytest.mark.parametrize(("text", "expected"), [("3", 3.0), ("", None), ("soon", None), ("-1", None)])
 def test_retry_after(text: str, expected: float | None) -> None:
     assert retry_after({"retry-after": text}, 0.0) == expected
+
+
+def queue_is_full_until(seconds: float, preparation: float) -> Server:
+    """Answer 429 for so long, and then prepare for so long."""
+
+    def server(simulation: Simulation, step: Step) -> Reply:
+        if isinstance(step, ReadBody):
+            return BodyRead(simulation.now)
+        if simulation.now < seconds:
+            return simulation.answer(429, "There are already 3 enqueued queries for given application_id.")
+        return simulation.answer(202 if simulation.now < seconds + preparation else 200)
+
+    return server
+
+
+def test_time_behind_the_limit_of_the_queue_does_not_count_as_preparation() -> None:
+    simulation = Simulation(queue_is_full_until(900, 900), "no-cache", RetryPolicy(prepare_timeout=1000))
+    assert simulation.run().waited
+    assert simulation.now > 1800 - 60
+
+
+def test_either_wait_ends_after_prepare_timeout() -> None:
+    with pytest.raises(QuotaExceededError):
+        Simulation(queue_is_full_until(1100, 10), retry_policy=RetryPolicy(prepare_timeout=1000)).run()
+    with pytest.raises(PreparationTimeoutError, match="within 16 min 40 s"):
+        Simulation(queue_is_full_until(900, 1100), retry_policy=RetryPolicy(prepare_timeout=1000)).run()
+
+
+def test_the_reason_of_a_wait_tells_the_queue_from_the_preparation() -> None:
+    simulation = Simulation(queue_is_full_until(400, 300))
+    simulation.run()
+    queued = [pause for pause in simulation.pauses if "waiting for a place" in pause.reason]
+    preparing = [pause for pause in simulation.pauses if pause.reason.startswith("preparing")]
+    assert len(queued) + len(preparing) == len(simulation.pauses)
+    assert "There are already 3" in queued[-1].reason
+    assert queued[-1].waited > 300
+    assert preparing[0].waited < 60
+    assert queued[-1].accepted_at is None
+
+
+def test_a_quota_while_the_server_works_on_the_job_counts_as_preparation() -> None:
+    def server(simulation: Simulation, _: Step) -> Reply:
+        return simulation.answer(202 if simulation.now == 0 else 429, "too many requests")
+
+    simulation = Simulation(server, retry_policy=RetryPolicy(prepare_timeout=300))
+    with pytest.raises(QuotaExceededError, match="too many requests"):
+        simulation.run()
+    assert simulation.now == 300
+
+
+def test_faults_do_not_reset_the_time_behind_the_limit() -> None:
+    def server(simulation: Simulation, _: Step) -> Reply:
+        return simulation.answer(503 if len(simulation.requests) in {5, 10} else 429)
+
+    simulation = Simulation(server, retry_policy=RetryPolicy(prepare_timeout=300))
+    with pytest.raises(QuotaExceededError):
+        simulation.run()
+    assert simulation.now < 400

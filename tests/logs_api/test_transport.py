@@ -5,11 +5,18 @@ from __future__ import annotations
 import gzip
 import socket
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
+import httpx
 import pytest
 
 import appmetrica_frames as af
+from appmetrica_frames.client import resolve_settings
+from appmetrica_frames.logs_api.transport import ResponseBody, _environment_proxy
+from appmetrica_frames.progress import NullReporter
+
+if TYPE_CHECKING:
+    from appmetrica_frames.emulator import Emulator
 
 CONTENT = b"appmetrica_device_id,token\n1,a\n2,b\n3,c"
 TOKENS = ["a", "b", "c"]
@@ -34,8 +41,8 @@ def read(server: Any, **settings: Any) -> list[str]:
     return tokens
 
 
-@pytest.mark.parametrize("framing", ["length", "chunked", "close"])
-def test_gzip_is_read_in_any_framing(framing: str, raw_server: Any) -> None:
+@pytest.mark.parametrize("framing", ["length", "chunked"])
+def test_gzip_is_read_in_either_framing(framing: str, raw_server: Any) -> None:
     server = raw_server(lambda *_: answer(gzip.compress(CONTENT), "Content-Encoding: gzip", framing=framing))
     assert read(server) == TOKENS
 
@@ -45,10 +52,17 @@ def test_an_identity_body_is_read_if_http_frames_it(framing: str, raw_server: An
     assert read(raw_server(lambda *_: answer(CONTENT, framing=framing))) == TOKENS
 
 
-def test_an_identity_body_that_ends_with_the_connection_is_refused(raw_server: Any) -> None:
+@pytest.mark.parametrize("body", [CONTENT, gzip.compress(CONTENT)], ids=["identity", "gzip"])
+def test_a_body_that_ends_with_the_connection_is_refused(body: bytes, raw_server: Any) -> None:
     with pytest.raises(af.DownloadError, match="a cut would go unnoticed"):
-        read(raw_server(lambda *_: answer(CONTENT, framing="close")))
+        read(raw_server(lambda *_: answer(body, framing="close")))
     assert af.Cache().ls() == []
+
+
+def test_a_body_cut_between_two_gzip_members_is_refused(raw_server: Any) -> None:
+    first = gzip.compress(CONTENT[: CONTENT.index(b"\n3") + 1])
+    with pytest.raises(af.DownloadError, match="a cut would go unnoticed"):
+        read(raw_server(lambda *_: answer(first, "Content-Encoding: gzip", framing="close")))
 
 
 def test_gzip_without_content_encoding_is_detected(raw_server: Any) -> None:
@@ -172,6 +186,7 @@ def test_the_request_on_the_wire(raw_server: Any) -> None:
     ] * 3
     assert all("Authorization: OAuth canary-token" in head for head in heads)
     assert all("Accept-Encoding: gzip" in head for head in heads)
+    assert all(f"User-Agent: appmetrica-frames/{af.__version__}" in head for head in heads)
     assert [[line for line in head if line.startswith("Cache-Control")] for head in heads] == [
         ["Cache-Control: max-age=60"],
         [],
@@ -184,3 +199,88 @@ def test_an_echoed_token_is_not_in_the_error(raw_server: Any) -> None:
     with pytest.raises(af.RequestRejectedError) as caught:
         read(server)
     assert "canary-token" not in str(caught.value)
+
+
+@pytest.mark.parametrize("surplus", [1, 7, 70_000, 300_000])
+@pytest.mark.parametrize("zipped", [True, False])
+def test_a_content_length_smaller_than_the_body_is_noticed(surplus: int, zipped: bool, raw_server: Any) -> None:  # noqa: FBT001
+    body = gzip.compress(CONTENT) if zipped else CONTENT
+    server = raw_server(lambda *_: answer(body) + bytes(surplus))
+    with pytest.raises(af.DownloadError, match="longer than its Content-Length"):
+        read(server)
+    assert af.Cache().ls() == []
+
+
+def test_the_first_of_several_rows_is_not_an_export(raw_server: Any) -> None:
+    """A length that ends the body after a line: a frame of two rows instead of three."""
+    length = CONTENT.index(b"\n3")
+    server = raw_server(lambda *_: answer(CONTENT).replace(b"Length: %d" % len(CONTENT), b"Length: %d" % length))
+    with pytest.raises(af.DownloadError, match="longer than its Content-Length"):
+        read(server)
+
+
+@pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
+def test_informational_responses_are_not_part_of_the_body(status: str, raw_server: Any) -> None:
+    before = f"HTTP/1.1 {status}\r\nLink: x\r\n\r\n".encode() * 3
+    server = raw_server(lambda *_: before + answer(CONTENT))
+    assert read(server) == TOKENS
+
+
+def test_each_response_on_a_kept_connection_has_a_length_of_its_own(server: Emulator) -> None:
+    """Neither the headers nor the bodies of the responses before it count."""
+    client = af.Client(server.token, base_url=server.base_url, progress=False)
+    with resolve_settings(client).connect() as connection:
+        for _ in range(3):
+            response = connection.open("/management/v1/applications")
+            body = response.body(NullReporter())
+            assert len(b"".join(body)) == body.total
+            response.close()
+
+
+class StubResponse:
+    """Headers, as far as `ResponseBody` reads them."""
+
+    def __init__(self, **headers: str) -> None:
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@pytest.mark.parametrize(
+    ("headers", "framed", "total"),
+    [
+        ({}, False, None),
+        ({"content_length": "5"}, True, 5),
+        ({"transfer_encoding": "chunked"}, True, None),
+        ({"transfer_encoding": "chunked", "content_length": "5"}, True, None),
+    ],
+    ids=str,
+)
+def test_framed_says_whether_http_marks_the_end(headers: dict[str, str], framed: bool, total: int | None) -> None:  # noqa: FBT001
+    body = ResponseBody(cast("Any", StubResponse(**headers)), NullReporter())
+    assert (body.framed, body.total) == (framed, total)
+
+
+def test_the_proxy_of_the_environment_is_used_except_for_loopback(
+    monkeypatch: pytest.MonkeyPatch, raw_server: Any
+) -> None:
+    proxy = raw_server(lambda *_: b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+    monkeypatch.setenv("HTTPS_PROXY", proxy.base_url.replace("http://", "http://user:secret@"))
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    client = af.Client("canary-token", base_url="https://appmetrica.example", retries=0, progress=False)
+    with pytest.raises(af.DownloadError, match="407"):
+        af.read_appmetrica("push_tokens", **PARAMETERS, client=client)
+    assert proxy.requests[0].startswith(b"CONNECT appmetrica.example:443 HTTP/1.1\r\n")
+    assert b"Proxy-Authorization: Basic dXNlcjpzZWNyZXQ=" in proxy.requests[0]
+    assert b"canary-token" not in proxy.requests[0]
+
+    monkeypatch.setenv("HTTP_PROXY", proxy.base_url)
+    assert read(raw_server(lambda *_: answer(CONTENT))) == TOKENS
+    assert len(proxy.requests) == 1
+
+
+@pytest.mark.parametrize("bypassed", ["*", "appmetrica.example", ".example"])
+def test_no_proxy_bypasses_the_proxy(bypassed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("NO_PROXY", bypassed)
+    assert _environment_proxy(httpx.URL("https://appmetrica.example"), None) is None
+    assert _environment_proxy(httpx.URL("https://other.test"), None) is not None or bypassed == "*"

@@ -1,0 +1,161 @@
+"""Sockets that bound every phase of a response in time, and know which bytes came after its end.
+
+The timeouts of httpx and httpcore are for one read from the socket. A server that sends a byte now and then, in a
+header, a chunk extension, a trailer or in responses with the status 100, never meets them. Here is the one place where
+all bytes pass, whatever they are part of.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
+
+    from httpcore import SOCKET_OPTION
+
+    from appmetrica_frames.util.clock import Clock
+
+MIN_SPEED = 256  # bytes of the body per second; a server that sends less is too slow to wait for
+MAX_HEAD = 256 << 10  # bytes of status lines and headers, of responses with a status of 1xx, too
+PROBE = 0.001  # seconds in which bytes that have already arrived can be read
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_INFORMATIONAL = re.compile(rb"HTTP/\d\.\d 1\d\d\b")
+
+
+class Pace:
+    """How long the server may take: `timeout` for its headers, then for each `MIN_SPEED * timeout` bytes of the body.
+
+    Only the time that the server takes counts, not the time that passes between two reads.
+    """
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self.start_headers()
+
+    def start_headers(self) -> None:
+        """Start the clock of a new response."""
+        self._in_body = False
+        self._spent = 0.0
+        self._size = 0
+
+    def start_body(self) -> None:
+        """Start the clock of the body."""
+        self._in_body = True
+        self._spent = 0.0
+
+    def advance(self, size: int) -> None:
+        """Count bytes of the body: the only ones that bring a download nearer to its end."""
+        self._size += size
+
+    def limit(self, timeout: float | None) -> float:
+        """Return how long the next read may take; raise `httpcore.ReadTimeout` if the server is too slow."""
+        if self._spent > self._timeout:
+            self._check_speed()
+        allowed = self._timeout if timeout is None else min(timeout, self._timeout)
+        return allowed if self._in_body else max(PROBE, min(allowed, self._timeout - self._spent))
+
+    def spend(self, seconds: float) -> None:
+        """Count the time that a read took."""
+        self._spent += seconds
+
+    def _check_speed(self) -> None:
+        if not self._in_body:
+            raise httpcore.ReadTimeout(f"the headers are incomplete after {self._spent:.0f} s")
+        if self._size < MIN_SPEED * self._spent:
+            raise httpcore.ReadTimeout(f"it is too slow: {self._size} bytes in {self._spent:.0f} s")
+        self._spent, self._size = 0.0, 0
+
+
+class MeteredStream(httpcore.NetworkStream):
+    """A socket that counts what it reads."""
+
+    def __init__(self, stream: httpcore.NetworkStream, clock: Clock, timeout: float) -> None:
+        self.pace = Pace(timeout)
+        self._stream = stream
+        self._clock = clock
+        self._timeout = timeout
+        self._head: bytearray | None = bytearray()
+        self._body_received = 0
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        # What is written is a request: the bytes after it are those of a new response.
+        self.pace.start_headers()
+        self._head, self._body_received = bytearray(), 0
+        self._stream.write(buffer, timeout)
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        allowed, began = self.pace.limit(timeout), self._clock.monotonic()
+        data = self._stream.read(max_bytes, allowed)
+        self.pace.spend(self._clock.monotonic() - began)
+        self._count(data)
+        return data
+
+    def start_body(self) -> None:
+        """Note that the headers are complete: what has come after them is body."""
+        head, self._head = self._head or bytearray(), None
+        self._body_received = len(head) - head_size(head)
+        self.pace.start_body()
+
+    def has_more_than(self, length: int) -> bool:
+        """Return whether bytes have arrived after a body of this length."""
+        if self._body_received == length and self._stream.get_extra_info("is_readable"):
+            with suppress(httpcore.ReadTimeout, httpcore.ReadError):
+                self._count(self._stream.read(1, PROBE))
+        return self._body_received > length
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        secure = self._stream.start_tls(ssl_context, server_hostname, timeout)
+        return MeteredStream(secure, self._clock, self._timeout)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def _count(self, data: bytes) -> None:
+        if self._head is None:
+            self._body_received += len(data)
+            return
+        self._head += data
+        if len(self._head) > MAX_HEAD:
+            raise httpcore.RemoteProtocolError(f"the headers are longer than {MAX_HEAD >> 10} KiB")
+
+
+class MeteredBackend(httpcore.NetworkBackend):
+    """Opens sockets that count what they read."""
+
+    def __init__(self, clock: Clock, timeout: float) -> None:
+        self._backend = httpcore.SyncBackend()
+        self._clock = clock
+        self._timeout = timeout
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[SOCKET_OPTION] | None = None,
+    ) -> httpcore.NetworkStream:
+        stream = self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        return MeteredStream(stream, self._clock, self._timeout)
+
+
+def head_size(received: bytes | bytearray) -> int:
+    """Return the number of bytes before the body: those of the response, and of responses with a status of 1xx."""
+    start = 0
+    while end := _BLANK_LINE.search(received, start):
+        if not _INFORMATIONAL.match(received, start):
+            return end.end()
+        start = end.end()
+    return len(received)
