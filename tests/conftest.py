@@ -8,6 +8,7 @@ from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from appmetrica_frames import Client
 from appmetrica_frames.emulator import Emulator, MovableClock
@@ -15,6 +16,10 @@ from appmetrica_frames.emulator import Emulator, MovableClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# How long an example takes says nothing about it when tests run side by side.
+settings.register_profile("side by side", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("side by side")
 
 NOON = 1_722_340_800.0  # 2024-07-30 12:00:00 UTC
 
