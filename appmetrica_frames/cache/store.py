@@ -5,6 +5,7 @@
 <directory>/v2/<resource>/<request key>/<fields key>/<version>.lease     its path was handed out when this was touched
 <directory>/v2/<resource>/<request key>/<fields key>/pending.json        the server has accepted a job for it
 <directory>/v2/locks/<request key>-<fields key>.lock                     held by the one process that fetches it
+<directory>/v2/<resource>/rejected_fields.json          documented fields that the server rejects
 <directory>/v2/index.sqlite                                              sizes, for `max_bytes`
 
 A look-up reads the records of one request key. Whatever else lies there is not ours: it is neither read nor removed.
@@ -37,6 +38,7 @@ from .entry import MAX_RECORD_BYTES, CachedExport, PendingJob, parse_export, par
 from .index import SizeIndex
 from .leases import RECORD
 from .locks import Locks
+from .rejected import RejectedFields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -89,6 +91,10 @@ class LocalStore:
     def folder(self, request: ExportRequest, origin: str) -> Path:
         """Return the folder of the export of a request."""
         return self.root / request.resource / request.request_key(origin) / request.fields_key()
+
+    def rejected_fields(self, resource: str, origin: str) -> RejectedFields:
+        """Return what is remembered of the fields of a resource that a server rejects."""
+        return RejectedFields(self.root / resource, origin)
 
     def find(self, request: ExportRequest, origin: str) -> list[CachedExport]:
         """Return the exports that can serve a request, the youngest first: its own, and those with more fields."""

@@ -25,6 +25,8 @@ class ReadOptions:
 
     Attributes
     ----------
+    all_fields
+        Whether the call names no fields, and so wants every documented one that the server has.
     strict
         Whether a value that does not fit its column's type is an error.
     cache
@@ -36,6 +38,7 @@ class ReadOptions:
     request: ExportRequest
     policy: CachePolicy
     settings: Settings
+    all_fields: bool = False
     strict: bool = False
     cache: bool = True
     lease: bool = False
@@ -91,7 +94,7 @@ def build_options(
         schema_overrides=schema_overrides,
         zone=lambda number: _find_time_zone(settings, number, offline=offline),
     )
-    return ReadOptions(request, policy, settings, strict=strict, cache=cache)
+    return ReadOptions(request, policy, settings, all_fields=fields is None, strict=strict, cache=cache)
 
 
 def _find_time_zone(settings: Settings, application_id: int, *, offline: bool) -> tzinfo:

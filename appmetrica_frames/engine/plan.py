@@ -36,9 +36,13 @@ class LookUp:
     reason: str
 
 
-def plan_windows(options: ReadOptions) -> tuple[Window, ...]:
-    """Return the windows of a call, in the order of their rows in the result."""
-    return (Window(options.request),)
+def plan_windows(options: ReadOptions, rejected: Collection[str] = ()) -> tuple[Window, ...]:
+    """Return the windows of a call, in the order of their rows in the result.
+
+    `rejected` are fields that the server is known to reject: a call that names no fields does without them.
+    """
+    request = options.request.without(rejected) if options.all_fields and rejected else options.request
+    return (Window(request),)
 
 
 def look_up(

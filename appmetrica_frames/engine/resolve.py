@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import logging
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from appmetrica_frames.cache.eviction import evict
@@ -18,11 +18,13 @@ from appmetrica_frames.errors import (
     NotCachedError,
     PreparationTimeoutError,
     QuotaExceededError,
+    RequestRejectedError,
     SchemaError,
     SchemaWarning,
     ServerError,
 )
 from appmetrica_frames.progress import report_progress
+from appmetrica_frames.schema import catalog
 from appmetrica_frames.util.caller import warn_caller
 from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import format_duration
@@ -32,12 +34,15 @@ from .plan import look_up, plan_windows
 from .schedule import run_schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+
+    import pyarrow as pa
 
     from appmetrica_frames.cache.entry import CachedExport
     from appmetrica_frames.cache.policy import CachePolicy, FileTimes, Freshness
     from appmetrica_frames.progress import ProgressReporter
+    from appmetrica_frames.request.export import ExportRequest
     from appmetrica_frames.util.clock import Clock
 
     from .fetch import ExportFetcher
@@ -57,10 +62,22 @@ class _LockTimeoutError(PreparationTimeoutError):
 
 @dataclass(frozen=True, slots=True)
 class ResolvedExport:
-    """A cached export, and the columns of it that the call wants, in that order."""
+    """A cached export, and the columns that the call wants, in that order.
+
+    Attributes
+    ----------
+    missing
+        Columns that the server rejects: they are null.
+    """
 
     cached: CachedExport
     fields: tuple[str, ...]
+    missing: Mapping[str, pa.DataType] = field(default_factory=dict)
+
+    @property
+    def present(self) -> list[str]:
+        """The columns that the file has."""
+        return [name for name in self.fields if name not in self.missing]
 
     @property
     def path(self) -> Path:
@@ -96,16 +113,42 @@ def retry_if_evicted(attempt: Callable[[], Result]) -> Result:
 
 def _resolve(options: ReadOptions, scope: ExitStack, clock: Clock) -> list[ResolvedExport]:
     dated = options.at(clock.now())
+    memory = LocalStore(options.settings.cache_directory).rejected_fields(
+        options.request.resource, options.settings.origin
+    )
+    rejected = memory.load(clock.now(), any_age=options.policy.offline) if options.cache else frozenset()
+    while True:
+        try:
+            exports = _resolve_windows(dated, rejected, scope, clock)
+        except RequestRejectedError as error:
+            newly = rejected_fields(error, dated, rejected)
+            if not newly:
+                raise
+            rejected |= newly
+            if options.cache:
+                memory.add(newly, clock.now())
+        else:
+            break
+    _report_columns(exports, strict=options.strict)
+    return exports
 
+
+def _resolve_windows(
+    options: ReadOptions, rejected: frozenset[str], scope: ExitStack, clock: Clock
+) -> list[ResolvedExport]:
     def resolve(window: Window) -> ResolvedExport:
         title, wanted = window.request.title, options.settings.client.progress
         with report_progress(title, wanted=wanted) as reporter:
-            return ExportResolver(window, dated, scope, clock, reporter).resolve()
+            return ExportResolver(window, options, scope, clock, reporter).resolve()
 
-    exports = run_schedule(plan_windows(dated), resolve)
-    for export in exports:
-        _report_text_columns(export, strict=options.strict)
-    return exports
+    return run_schedule(plan_windows(options, rejected), resolve)
+
+
+def rejected_fields(error: RequestRejectedError, options: ReadOptions, known: frozenset[str]) -> frozenset[str]:
+    """Return the fields that the server rejects and that the call did not name: it can do without them."""
+    documented = frozenset(options.request.fields) - frozenset(options.request.overrides)
+    newly = documented.intersection(error.fields) - known
+    return newly if options.all_fields and documented - known - newly else frozenset()
 
 
 class ExportResolver:
@@ -241,7 +284,30 @@ class ExportResolver:
         return ExportFetcher(self._window, self._options, clock=self._clock, reporter=self._reporter)
 
     def _resolved(self, export: CachedExport) -> ResolvedExport:
-        return ResolvedExport(export, self._window.request.fields)
+        request = self._options.request
+        missing = [name for name in request.fields if name not in export.fields]
+        return ResolvedExport(export, request.fields, _null_columns(request, missing) if missing else {})
+
+
+def _null_columns(request: ExportRequest, names: list[str]) -> dict[str, pa.DataType]:
+    from appmetrica_frames.schema.types import get_arrow_type
+
+    resource = catalog.resource(request.resource)
+    return {name: request.overrides.get(name, get_arrow_type(resource.wire_type(name))) for name in names}
+
+
+def _report_columns(exports: Sequence[ResolvedExport], *, strict: bool) -> None:
+    """Warn once of null columns, and of each column that is kept as text."""
+    missing = list(dict.fromkeys(name for export in exports for name in export.missing))
+    if missing:
+        resource = exports[0].cached.resource
+        warn_caller(
+            f"The server rejects {', '.join(map(repr, missing))}, which the documentation of {resource} names: null "
+            "here. Name the fields that you need with fields=[...].",
+            SchemaWarning,
+        )
+    for export in exports:
+        _report_text_columns(export, strict=strict)
 
 
 def _report_text_columns(export: ResolvedExport, *, strict: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from appmetrica_frames.engine.resolve import ResolvedExport
+
+
+Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
 def read(exports: Sequence[ResolvedExport]) -> pa.Table:
@@ -25,15 +28,24 @@ def iter_batches(exports: Sequence[ResolvedExport], *, batch_size: int) -> Itera
     when the iterator is.
     """
     for number, export in enumerate(exports):
-        fields = list(export.fields)
         with pq.ParquetFile(export.path) as file:
             if not number:
-                yield pa.schema([file.schema_arrow.field(name) for name in fields])
-            for batch in file.iter_batches(batch_size=batch_size, columns=fields):
-                yield batch.select(fields).replace_schema_metadata(None)
+                yield pa.schema([_field(export, file, name) for name in export.fields])
+            for batch in file.iter_batches(batch_size=batch_size, columns=export.present):
+                yield _complete(export, batch)
 
 
 def _read_one(export: ResolvedExport) -> pa.Table:
     # Ours is one immutable file: there is nothing to discover, and its path has no partition columns.
-    fields = list(export.fields)
-    return pq.ParquetFile(export.path).read(columns=fields).select(fields).replace_schema_metadata(None)
+    return _complete(export, pq.ParquetFile(export.path).read(columns=export.present))
+
+
+def _field(export: ResolvedExport, file: pq.ParquetFile, name: str) -> pa.Field[Any]:
+    return pa.field(name, export.missing[name]) if name in export.missing else file.schema_arrow.field(name)
+
+
+def _complete(export: ResolvedExport, rows: Rows) -> Rows:
+    """Return rows with the columns of the call, in its order; missing ones are null."""
+    for name, type_ in export.missing.items():
+        rows = rows.append_column(name, pa.nulls(rows.num_rows, type_))  # type: ignore[call-overload]  # any type is one of its overloads
+    return rows.select(list(export.fields)).replace_schema_metadata(None)

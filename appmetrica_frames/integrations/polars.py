@@ -14,10 +14,22 @@ if TYPE_CHECKING:
 
 def read(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
     """Read exports into one frame."""
-    columns = list(exports[0].fields)
-    return pl.read_parquet([export.path for export in exports], columns=columns).select(columns)
+    first = exports[0]
+    paths = [export.path for export in exports]
+    return pl.read_parquet(paths, columns=first.present, glob=False).select(_columns(first))
 
 
 def scan(exports: Sequence[ResolvedExport]) -> pl.LazyFrame:
     """Scan the files of exports lazily."""
-    return pl.scan_parquet([export.path for export in exports]).select(exports[0].fields)
+    return pl.scan_parquet([export.path for export in exports], glob=False).select(_columns(exports[0]))
+
+
+def _columns(export: ResolvedExport) -> list[pl.Expr]:
+    return [_null_column(export, name) if name in export.missing else pl.col(name) for name in export.fields]
+
+
+def _null_column(export: ResolvedExport, name: str) -> pl.Expr:
+    import pyarrow as pa
+
+    dtype = pl.Series(pl.from_arrow(pa.array([], export.missing[name]))).dtype
+    return pl.lit(None, dtype).alias(name)

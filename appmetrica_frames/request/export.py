@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
@@ -14,7 +14,7 @@ from .dates import Moment, parse_date_range, refuse_dates
 from .part import WHOLE, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import tzinfo
 
     import pyarrow as pa
@@ -97,6 +97,10 @@ class ExportRequest:
     def title(self) -> str:
         """What the export is called in logs and progress."""
         return self.resource
+
+    def without(self, names: Collection[str]) -> ExportRequest:
+        """Return the request without some of its fields."""
+        return replace(self, fields=tuple(name for name in self.fields if name not in names))
 
     def query(self, part: Part = WHOLE) -> tuple[tuple[str, str], ...]:
         """Return the pairs of the query string, for the whole export or a part of it."""
