@@ -14,9 +14,9 @@ def built(queue: Queue[str], content: str, at: float = 0.0) -> None:
     queue.set_content(job.number, content, at)
 
 
-def ready(answer: object) -> str:
-    assert isinstance(answer, Ready)
-    return answer.file.content
+def ready(response: object) -> str:
+    assert isinstance(response, Ready)
+    return response.file.content
 
 
 def test_a_job_needs_both_its_time_and_its_content() -> None:
@@ -76,7 +76,7 @@ def test_a_moved_job_starts_over_and_drops_what_was_built() -> None:
     assert ready(queue.request("a", ANY_AGE, 15)) == "B"
 
 
-def test_content_of_an_attempt_given_up_is_dropped() -> None:
+def test_content_of_a_cancelled_attempt_is_dropped() -> None:
     queue: Queue[str] = Queue(0)
     first = queue.request("a", NO_AGE, 0)
     assert isinstance(first, Waiting)
@@ -86,7 +86,7 @@ def test_content_of_an_attempt_given_up_is_dropped() -> None:
     assert isinstance(queue.request("a", ANY_AGE, 0), Waiting)
 
 
-def test_a_satisfied_restriction_joins_the_job_that_is_under_way() -> None:
+def test_a_request_with_an_acceptable_file_joins_the_running_job() -> None:
     queue: Queue[str] = Queue(0)
     queue.request("a", ANY_AGE, 0)
     built(queue, "A")
@@ -117,21 +117,19 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.sampled_from([0.0, 7.0]))
-def test_whatever_is_asked_the_queue_keeps_its_promises(
-    steps: list[tuple[str, str, float, float]], preparation: float
-) -> None:
+def test_the_queue_keeps_its_invariants(steps: list[tuple[str, str, float, float]], preparation: float) -> None:
     queue: Queue[str] = Queue(preparation)
     now = 0.0
-    for step, key, oldest, later in steps:
+    for step, key, max_age, later in steps:
         now += later
         queue.advance(now)
         if step == "build":
             if queue.jobs and queue.jobs[0].file is None:
                 built(queue, key, now)
             continue
-        answer = queue.request(key, oldest, now)
-        if isinstance(answer, Ready):
-            assert answer.file.age(now) <= min(oldest, FILE_LIFETIME)
+        response = queue.request(key, max_age, now)
+        if isinstance(response, Ready):
+            assert response.file.age(now) <= min(max_age, FILE_LIFETIME)
         assert len(queue.jobs) <= 3
         assert len({job.key for job in queue.jobs}) == len(queue.jobs)
         assert [job.started_at is not None for job in queue.jobs] == [True, False, False][: len(queue.jobs)]
