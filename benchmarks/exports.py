@@ -160,7 +160,7 @@ class Rows:
         """Return the beginning of an export, these rows, what stands between them and more rows, and its end."""
         from appmetrica_frames.emulator.export import Csv, Json
 
-        form: Format = Csv(self.fields, bom=False) if wire_format == "csv" else Json(native=False)
+        form: Format = Csv(self.fields, bom=False) if wire_format == "csv" else Json(self.fields, native=False)
         between = b"" if wire_format == "csv" else b","
         begin = deflated(iter([form.begin()]))
         rows = deflated(form.frame(piece) for frame in self.frames for piece in frame.iter_slices(1 << 14))

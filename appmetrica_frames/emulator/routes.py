@@ -15,11 +15,11 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from .applications import APPLICATIONS, FORBIDDEN_ID
-from .queue import ANY_AGE, NO_AGE, Full, Moved, Ready
-from .request import ApiError, invalid_parameter, missing_parameter, parse
+from .queue import ANY_AGE, NO_AGE, Full, Moved, Ready, Waiting
+from .request import ApiError, RequestLimits, invalid_parameter, is_integer, missing_parameter, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from starlette.requests import Request
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 
 WAIT = "Wait for result"
+ADDED = "Your query is added to the queue."
 MOVED = "Your query is moved to the end of the queue due to provided Cache-Control restriction."
 FULL = "There are already 3 enqueued queries for given application_id. Wait until they are completed."
 ENTITIES = {
@@ -57,7 +58,19 @@ MAX_AGE = re.compile(r"max-age=(\d+)")
 class Api:
     """Parses requests, passes them to the queues, and formats the responses."""
 
-    def __init__(self, token: str, clock: Clock, queues: dict[int, AppQueue]) -> None:
+    def __init__(
+        self,
+        token: str,
+        clock: Clock,
+        queues: dict[int, AppQueue],
+        *,
+        rejected_fields: Iterable[str] = (),
+        max_days: int | None = None,
+        announce_jobs: bool = False,
+    ) -> None:
+        self.rejected_fields = set(rejected_fields)
+        self._max_days = max_days
+        self._announce_jobs = announce_jobs
         self.enabled = True
         self.downloads = 0
         self._token = token
@@ -80,7 +93,8 @@ class Api:
     def export(self, request: Request) -> Response:
         pairs = tuple(request.query_params.multi_items())
         application = find_application(request.query_params.get("application_id"))
-        export = parse(request.path_params["file_name"], pairs, application)
+        limits = RequestLimits(self.rejected_fields, self._max_days)
+        export = parse(request.path_params["file_name"], pairs, application, limits)
         queue = self._queues[application.id]
         response = queue.request(export, parse_cache_control(request.headers.get("cache-control", "")))
         if isinstance(response, Ready):
@@ -89,15 +103,20 @@ class Api:
             return text_response(MOVED, 202)
         if isinstance(response, Full):
             return text_response(FULL, 429)
-        percent = int(100 * queue.progress(response))
-        return text_response(f"Progress is {min(percent, 99)}%" if percent else WAIT, 202)
+        return text_response(self._format_progress(response, queue), 202)
+
+    def _format_progress(self, waiting: Waiting[PreparedFile], queue: AppQueue) -> str:
+        if waiting.is_new and self._announce_jobs:
+            return ADDED
+        percent = min(int(100 * queue.progress(waiting)), 99)
+        return f"{WAIT}. Progress is {percent}%." if percent else WAIT
 
     def active_queries(self, request: Request) -> Response:
         application = find_application(request.query_params.get("application_id"))
         return JSONResponse([describe_job(*entry) for entry in self._queues[application.id].list_unfinished()])
 
     def applications(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
-        return JSONResponse({"applications": [known.to_json(self._clock.now()) for known in APPLICATIONS]})
+        return JSONResponse({"applications": [known.to_json(self._clock.now(), listed=True) for known in APPLICATIONS]})
 
     def application(self, request: Request) -> Response:
         return JSONResponse({"application": find_application(request.path_params["id"]).to_json(self._clock.now())})
@@ -149,7 +168,7 @@ def find_application(application_id: str | None) -> Application:
     """Return the application with this id, if it exists and the token has access."""
     if not application_id:
         raise missing_parameter("application_id")
-    if not (application_id.isascii() and application_id.isdigit()):
+    if not is_integer(application_id):
         raise invalid_parameter("application_id", application_id, "expected an integer")
     for known in APPLICATIONS:
         if known.id == int(application_id):

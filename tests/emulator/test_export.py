@@ -151,3 +151,20 @@ def test_every_resource_has_every_field_and_rows(shared_api: ApiClient, resource
 def test_custom_profile_attributes_are_fields(shared_api: ApiClient) -> None:
     found = rows(shared_api.download("profiles_v2.csv", fields="profile_id,favourite category,Уровень лояльности"))
     assert all(any(row[name] for row in found) for name in ("favourite category", "Уровень лояльности"))
+
+
+def test_a_repeated_field_is_a_repeated_column(shared_api: ApiClient) -> None:
+    once, twice = (shared_api.download(fields=fields) for fields in ("city,event_name", "city,event_name,city"))
+    expected = [[city, name, city] for city, name in csv.reader(io.StringIO(once))]
+    assert list(csv.reader(io.StringIO(twice))) == expected
+
+
+@pytest.mark.parametrize("native", [False, True])
+def test_a_repeated_field_is_a_repeated_key(start_emulator: StartEmulator, native: bool) -> None:  # noqa: FBT001
+    api = start_emulator(native_json=native)
+    fields = "city,event_timestamp"
+    once = json.loads(api.poll("events.json", fields=fields).content)["data"]
+    text = api.poll("events.json", fields=f"{fields},city").text
+    assert json.loads(text, object_pairs_hook=list)[0][1] == [
+        [("city", row["city"]), ("event_timestamp", row["event_timestamp"]), ("city", row["city"])] for row in once
+    ]

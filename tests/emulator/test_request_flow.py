@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import ApiClient
+    from conftest import ApiClient, StartEmulator
 
 
 DAY = 24 * 3600
@@ -218,7 +218,7 @@ def test_progress_is_reported(slow_api: ApiClient) -> None:
     slow_api.get()
     slow_api.server.clock.advance(42)
     texts = {slow_api.get().text for _ in range(500)}
-    assert "Progress is 42%" in texts
+    assert "Wait for result. Progress is 42%." in texts
     assert slow_api.list_jobs()[0]["total_progress"] == pytest.approx(0.42)
 
 
@@ -244,3 +244,31 @@ def test_rows_not_received_yet_are_not_in_the_file(api: ApiClient) -> None:
     api.server.clock.advance(6 * 3600)
     api.get(headers=NO_CACHE, **today)
     assert len(api.download(**today).splitlines()) > len(early) + 1
+
+
+def test_the_first_response_to_a_job_may_announce_it(start_emulator: StartEmulator) -> None:
+    api = start_emulator(preparation=100.0, announce_jobs=True)
+    assert [api.get().text for _ in range(2)] == ["Your query is added to the queue.", "Wait for result"]
+    assert api.get(limit=1).text == "Your query is added to the queue."
+
+
+def test_a_repeated_max_age_does_not_move_a_young_job(slow_api: ApiClient) -> None:
+    slow_api.get(limit=1, headers=max_age(60))
+    slow_api.get(limit=2)
+    slow_api.server.clock.advance(60)
+    assert slow_api.get(limit=1, headers=max_age(60)).text.startswith("Wait for result")
+    slow_api.server.clock.advance(40)
+    assert slow_api.poll(limit=1).status_code == 200
+
+
+def test_a_repeated_max_age_moves_an_older_job(slow_api: ApiClient) -> None:
+    slow_api.get(headers=max_age(60))
+    slow_api.server.clock.advance(61)
+    assert slow_api.get(headers=max_age(60)).text.startswith("Your query is moved to the end of the queue")
+
+
+def test_a_repeated_max_age_may_move_every_job(start_emulator: StartEmulator) -> None:
+    api = start_emulator(preparation=100.0, repeated_max_age="move")
+    api.get(headers=max_age(60))
+    assert api.get(headers=max_age(60)).text.startswith("Your query is moved to the end of the queue")
+    assert api.get().text == "Wait for result"

@@ -19,6 +19,19 @@ def test_the_management_api_lists_two_applications(shared_api: ApiClient) -> Non
     assert shared_api.http.get("/management/v1/application/3333").status_code == 403
 
 
+def test_applications_have_the_documented_keys(shared_api: ApiClient) -> None:
+    (listed, _) = shared_api.http.get("/management/v1/applications").json()["applications"]
+    alone = shared_api.http.get(f"/management/v1/application/{listed['id']}").json()["application"]
+    documented = {
+        *("id", "name", "time_zone_name", "time_zone_offset", "create_date", "permission", "owner_login", "uid"),
+        *("label_id", "category", "bundle_id", "team_id", "hide_address", "gdpr_agreement_accepted"),
+        *("use_universal_links", "universal_link", "api_key128", "import_token"),
+    }
+    assert set(listed) == documented | {"permission_date"}
+    assert set(alone) == documented | {"label"}
+    assert (listed["time_zone_name"], listed["time_zone_offset"]) == ("Europe/Moscow", 3 * 3600)
+
+
 def test_availability_can_be_set(api: ApiClient) -> None:
     status = "/management/v1/logsapi/status"
     assert api.http.get(status).json() == {"logs_api_availability_status": "enabled"}

@@ -1,32 +1,21 @@
-"""`Emulator`: starting, stopping, and its log of exchanges."""
+"""`Emulator`: its options, starting and stopping."""
 
 from __future__ import annotations
 
+import math
 import tempfile
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appmetrica_frames.emulator import Emulator, MovableClock
-from appmetrica_frames.emulator.command import format_greeting
+from appmetrica_frames.emulator import Emulator
 from appmetrica_frames.schema.catalog import resources
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from conftest import ApiClient, StartEmulator
-
-
-def test_exchanges_are_recorded(api: ApiClient) -> None:
-    api.get(headers={"Cache-Control": "no-cache"})
-    api.poll()
-    first, *_, last = api.server.exchanges
-    assert (first.number, first.method, first.path) == (1, "GET", "/logs/v1/export/events.csv")
-    assert ("date_since", "2026-11-10") in first.query
-    assert first.headers["cache-control"] == "no-cache"
-    assert (first.status, first.text, last.status, last.text) == (202, "Wait for result", 200, "")
-    assert api.server.downloads == 1
 
 
 def test_stopping_leaves_no_thread_and_no_file(
@@ -53,20 +42,30 @@ def test_stopping_does_not_wait_for_a_build(start_emulator: StartEmulator) -> No
 
 def test_a_busy_port_is_an_error_and_leaves_nothing_open(shared_api: ApiClient) -> None:
     port = int(shared_api.server.base_url.rpartition(":")[2])
-    with pytest.raises(OSError, match="in use"):
+    with pytest.raises(OSError, match=f"Cannot listen on port {port} of 127.0.0.1: Address already in use"):
         Emulator(port=port).start()
 
 
-def test_the_clock_runs_unless_it_has_a_start() -> None:
-    frozen, running = MovableClock(start=5.0), MovableClock()
-    frozen.advance(2)
-    assert (frozen.now(), frozen.now()) == (7.0, 7.0)
-    before = running.now()
-    running.advance(100)
-    assert running.now() >= before + 100
-
-
-def test_the_greeting_shows_how_to_send_a_request(shared_api: ApiClient) -> None:
-    text = format_greeting(shared_api.server)
-    assert shared_api.server.base_url in text
-    assert "curl" in text
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("port", 99_999, "from 0 to 65535"),
+        ("port", -1, "from 0 to 65535"),
+        ("seed", -1, "from 0 to 18446744073709551615"),
+        ("seed", 2**64, "from 0 to 18446744073709551615"),
+        ("rows_per_day", -5, "1 or more"),
+        ("rows_per_day", 0, "1 or more"),
+        ("preparation", -1.0, "0 or more"),
+        ("preparation", math.nan, "0 or more"),
+        ("preparation", math.inf, "0 or more"),
+        ("preparation_per_day", -1.0, "0 or more"),
+        ("max_rows_per_file", 0, "1 or more"),
+        ("max_days", 0, "1 or more"),
+        ("part_builds", "both", "'shared' or 'separate'"),
+        ("repeated_max_age", "stay", "'join' or 'move'"),
+    ],
+)
+def test_an_option_out_of_range_is_an_error_with_its_name(option: str, value: object, allowed: str) -> None:
+    options: dict[str, Any] = {option: value}
+    with pytest.raises(ValueError, match=f"{option} must be {allowed}, not"):
+        Emulator(**options)
