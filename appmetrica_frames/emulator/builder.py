@@ -6,19 +6,20 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from .export import BuildCancelled, Export
 from .files import FileStore, PreparedFile, write_file
-from .queue import ANY_AGE, FILE_LIFETIME, MAX_JOBS, Queue, Waiting
+from .queue import ANY_AGE, FILE_LIFETIME, MAX_JOBS, Queue, RepeatedMaxAge, Waiting
 from .request import ApiError, parse
+from .validation import check_choice, check_number
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from .applications import Application
     from .clock import Clock
-    from .queue import Job, RepeatedMaxAge, Response
+    from .queue import Job, Response
     from .request import ExportRequest
     from .simulation.population import Population
 
@@ -37,6 +38,13 @@ class BuildOptions:
     repeated_max_age: RepeatedMaxAge = "join"
     native_json: bool = False
     answers: dict[str, bytes] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_number("preparation", self.preparation)
+        check_number("preparation_per_day", self.preparation_per_day)
+        check_number("max_rows_per_file", self.max_rows_per_file, minimum=1)
+        check_choice("part_builds", self.part_builds, get_args(PartBuilds))
+        check_choice("repeated_max_age", self.repeated_max_age, get_args(RepeatedMaxAge))
 
     def get_preparation(self, request: ExportRequest) -> float:
         """Return the seconds that an export takes; a part takes its share of those for the days."""

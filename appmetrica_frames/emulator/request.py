@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from appmetrica_frames.schema.catalog import resources
 
 from .applications import CUSTOM_ATTRIBUTES
+from .validation import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -115,13 +116,16 @@ class RequestLimits:
     Attributes
     ----------
     rejected_fields
-        Known fields that are rejected all the same.
+        Known fields that are rejected all the same; the set may change.
     max_days
         The longest range of dates.
     """
 
-    rejected_fields: Collection[str] = ()
+    rejected_fields: set[str] = field(default_factory=set)
     max_days: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number("max_days", self.max_days, minimum=1)
 
 
 def parse(file_name: str, pairs: Pairs, application: Application, limits: RequestLimits | None = None) -> ExportRequest:

@@ -16,10 +16,10 @@ from starlette.routing import Route
 
 from .applications import APPLICATIONS, FORBIDDEN_ID
 from .queue import ANY_AGE, NO_AGE, Full, Moved, Ready, Waiting
-from .request import ApiError, RequestLimits, invalid_parameter, is_integer, missing_parameter, parse
+from .request import ApiError, invalid_parameter, is_integer, missing_parameter, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
     from starlette.requests import Request
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .files import PreparedFile
     from .queue import Job
-    from .request import ExportRequest
+    from .request import ExportRequest, RequestLimits
 
 
 WAIT = "Wait for result"
@@ -63,13 +63,11 @@ class Api:
         token: str,
         clock: Clock,
         queues: dict[int, AppQueue],
+        limits: RequestLimits,
         *,
-        rejected_fields: Iterable[str] = (),
-        max_days: int | None = None,
-        announce_jobs: bool = False,
+        announce_jobs: bool,
     ) -> None:
-        self.rejected_fields = set(rejected_fields)
-        self._max_days = max_days
+        self._limits = limits
         self._announce_jobs = announce_jobs
         self.enabled = True
         self.downloads = 0
@@ -80,11 +78,11 @@ class Api:
     def app(self, *middleware: Middleware) -> Starlette:
         """Return the ASGI application; it responses nobody who calls it by a name that is not this machine's."""
         routes = [
-            Route("/logs/v1/export/get_active_queries", self._authorized(self.active_queries)),
-            Route("/logs/v1/export/{file_name}", self._authorized(self.export)),
-            Route("/management/v1/applications", self._authorized(self.applications)),
-            Route("/management/v1/application/{id}", self._authorized(self.application)),
-            Route("/management/v1/logsapi/status", self._authorized(self.status)),
+            Route("/logs/v1/export/get_active_queries", self._require_token(self.active_queries)),
+            Route("/logs/v1/export/{file_name}", self._require_token(self.export)),
+            Route("/management/v1/applications", self._require_token(self.applications)),
+            Route("/management/v1/application/{id}", self._require_token(self.application)),
+            Route("/management/v1/logsapi/status", self._require_token(self.status)),
         ]
         local = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)
         errors: Any = {ApiError: error_response, HTTPException: not_found_response}
@@ -93,8 +91,7 @@ class Api:
     def export(self, request: Request) -> Response:
         pairs = tuple(request.query_params.multi_items())
         application = find_application(request.query_params.get("application_id"))
-        limits = RequestLimits(self.rejected_fields, self._max_days)
-        export = parse(request.path_params["file_name"], pairs, application, limits)
+        export = parse(request.path_params["file_name"], pairs, application, self._limits)
         queue = self._queues[application.id]
         response = queue.request(export, parse_cache_control(request.headers.get("cache-control", "")))
         if isinstance(response, Ready):
@@ -124,12 +121,12 @@ class Api:
     def status(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         return JSONResponse({"logs_api_availability_status": "enabled" if self.enabled else "disabled"})
 
-    def _authorized(self, handler: Callable[[Request], Response]) -> Callable[[Request], Any]:
-        async def authorized(request: Request) -> Response:
+    def _require_token(self, handler: Callable[[Request], Response]) -> Callable[[Request], Any]:
+        async def respond(request: Request) -> Response:
             self._check_token(request.headers.get("authorization"))
             return handler(request)
 
-        return authorized
+        return respond
 
     def _check_token(self, header: str | None) -> None:
         if header is None:

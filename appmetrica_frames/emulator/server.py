@@ -5,30 +5,32 @@ from __future__ import annotations
 import socket
 import sys
 import time
-from math import inf
 from threading import Thread
-from typing import TYPE_CHECKING, Self, get_args
+from typing import TYPE_CHECKING, Self
 
 import uvicorn
 from starlette.middleware import Middleware
 
 from .applications import APPLICATIONS
-from .builder import AppQueue, BuildOptions, PartBuilds
+from .builder import AppQueue, BuildOptions
 from .clock import MovableClock
 from .exchanges import Recorder
 from .faults.plan import FaultPlans, Plan
 from .faults.proxy import Proxy
-from .queue import RepeatedMaxAge
+from .request import RequestLimits
 from .routes import Api
 from .simulation.population import Population
+from .validation import check_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
 
+    from .builder import PartBuilds
     from .clock import Clock
     from .exchanges import Exchange
     from .faults.plan import PlanSpec
+    from .queue import RepeatedMaxAge
 
 
 HOST = "127.0.0.1"
@@ -113,15 +115,7 @@ class Emulator:
         bodies: PlanSpec | None = None,
         calls: PlanSpec | None = None,
     ) -> None:
-        _check_number("rows_per_day", rows_per_day, minimum=1)
-        _check_number("preparation", preparation)
-        _check_number("preparation_per_day", preparation_per_day)
-        _check_number("seed", seed, maximum=2**64 - 1)
-        _check_number("port", port, maximum=MAX_PORT)
-        _check_number("max_rows_per_file", 1 if max_rows_per_file is None else max_rows_per_file, minimum=1)
-        _check_number("max_days", 1 if max_days is None else max_days, minimum=1)
-        _check_choice("part_builds", part_builds, get_args(PartBuilds))
-        _check_choice("repeated_max_age", repeated_max_age, get_args(RepeatedMaxAge))
+        check_number("port", port, maximum=MAX_PORT)
         self.clock: Clock = clock or MovableClock()
         self.token = TOKEN
         self.application_id, self.other_application_id = (known.id for known in APPLICATIONS)
@@ -140,14 +134,8 @@ class Emulator:
             known.id: AppQueue(Population(known, rows_per_day=rows_per_day, seed=seed), options, self.clock)
             for known in APPLICATIONS
         }
-        self._api = Api(
-            TOKEN,
-            self.clock,
-            self._queues,
-            rejected_fields=rejected_fields,
-            max_days=max_days,
-            announce_jobs=announce_jobs,
-        )
+        self._limits = RequestLimits(set(rejected_fields), max_days)
+        self._api = Api(TOKEN, self.clock, self._queues, self._limits, announce_jobs=announce_jobs)
         self._port = port
         self._has_proxy = not (faults is bodies is calls is None)
         self._plans = FaultPlans(Plan(faults), Plan(bodies), Plan(calls))
@@ -182,7 +170,7 @@ class Emulator:
     @property
     def rejected_fields(self) -> set[str]:
         """The fields that the server rejects; the set may be changed."""
-        return self._api.rejected_fields
+        return self._limits.rejected_fields
 
     @property
     def faults(self) -> Plan:
@@ -305,12 +293,6 @@ def _open_listener(port: int) -> socket.socket:
     return listener
 
 
-def _check_number(name: str, value: float, *, minimum: int = 0, maximum: float = inf) -> None:
-    if not minimum <= value <= maximum or value == inf:
-        allowed = f"{minimum} or more" if maximum == inf else f"from {minimum} to {maximum}"
-        raise ValueError(f"{name} must be {allowed}, not {value}")
-
-
 def _build_config(app: object) -> uvicorn.Config:
     return uvicorn.Config(
         app,  # type: ignore[arg-type]
@@ -322,8 +304,3 @@ def _build_config(app: object) -> uvicorn.Config:
         access_log=False,
         timeout_graceful_shutdown=1,
     )
-
-
-def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}")
