@@ -88,6 +88,7 @@ class Snapshots:
 
         Building a part for a second time renews the snapshot, and with it all other parts.
         """
+        # A part may be built a lifetime after its snapshot and kept for another one.
         self._by_export = {
             key: snapshot
             for key, snapshot in self._by_export.items()
@@ -173,6 +174,7 @@ class AppQueue:
         """Build the queue's first job, cancel any other build, and remove dropped files."""
         while self.queue.dropped:
             self.queue.dropped.pop().discard()
+        # Only jobs need their request; a map of all requests would grow without end.
         self._requests = {job.key: self._requests[job.key] for job in self.queue.jobs}
         job = self.queue.get_current_job()
         if self._build is not None and (job is None or job.number != self._build.number):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 MAX_TEXT = 64 << 10
-MAX_EXCHANGES = 10_000
+MAX_EXCHANGES = 10_000  # an emulator that runs for days must not grow
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,6 +94,7 @@ class Json:
 
     def _write(self, frame: pl.DataFrame) -> bytes:
         if len(set(self._fields)) < len(self._fields):
+            # A frame cannot repeat a column.
             return ",".join(map(self._write_record, frame.iter_rows(named=True))).encode()
         buffer = BytesIO()
         frame.write_json(buffer)

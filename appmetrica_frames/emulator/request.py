@@ -25,7 +25,8 @@ Pairs = tuple[tuple[str, str], ...]
 # Documented parameters that select nothing among simulated rows, but are part of the request.
 IGNORED_OPTIONS = ("skip_unavailable_shards", "version", "update_timestamp")
 BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
-MAX_DIGITS = 18
+MAX_DIGITS = 18  # far below the number of digits at which int() raises an error of its own
+# Every resource accepts date_dimension: the documentation omits it for postbacks, but Yandex's own loader sends it.
 OPTIONS = (
     "application_id",
     "fields",
@@ -171,6 +172,7 @@ def _check_names(resource: Resource, parameters: dict[str, str]) -> None:
 def _parse_fields(resource: Resource, parameters: dict[str, str], rejected: Collection[str]) -> tuple[str, ...]:
     if not parameters.get("fields"):
         raise missing_parameter("fields")
+    # A repeated name is not an error: real responses to such requests have the column or key twice.
     names = tuple(parameters["fields"].split(","))
     for name in names:
         if name not in list_known_fields(resource) or name in rejected:
