@@ -161,7 +161,7 @@ class Rows:
         """Return the beginning of an export, these rows, the separator before further rows, and its end."""
         from appmetrica_frames.emulator.export import Csv, Json
 
-        form: Format = Csv(self.fields, bom=False) if wire_format == "csv" else Json(native=False)
+        form: Format = Csv(self.fields, bom=False) if wire_format == "csv" else Json(self.fields, native=False)
         between = b"" if wire_format == "csv" else b","
         begin = deflate(iter([form.begin()]))
         rows = deflate(form.frame(piece) for frame in self.frames for piece in frame.iter_slices(1 << 14))

@@ -1,4 +1,4 @@
-"""What every test stands on: an environment of its own, and fixtures for the emulator and the client."""
+"""Fixtures for all tests: an isolated environment, emulators, clients, and a server of raw bytes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NOON = 1_722_340_800.0  # 2024-07-30 12:00:00 UTC
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test sees the token, the server or the store of whoever runs it."""
+    """Hide the token, the server and the cache of whoever runs the tests."""
     for name in ("APPMETRICA_TOKEN", "APPMETRICA_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("APPMETRICA_CACHE_DIR", str(tmp_path / "cache"))
@@ -44,11 +44,17 @@ def client(server: Emulator) -> Client:
 
 
 class RawServer:
-    """A server that answers each request with prepared bytes and hangs up: what a body looks like is up to the test."""
+    """A server of raw bytes: it responds to each request with the bytes of a function, and closes the connection.
 
-    def __init__(self, answers: Callable[[int, bytes], bytes]) -> None:
+    After the response with the number `stall`, the connection stays open and silent instead.
+    """
+
+    def __init__(self, respond: Callable[[int, bytes], bytes], *, stall: int | None = None) -> None:
         self.requests: list[bytes] = []
-        self._answers = answers
+        self.stalled = threading.Event()
+        self._respond = respond
+        self._stall = stall
+        self._open: list[socket.socket] = []
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve, name="raw-server")
         self._thread.start()
@@ -62,31 +68,36 @@ class RawServer:
         return Client("canary-token", base_url=self.base_url, **chosen)
 
     def close(self) -> None:
-        # A connection of our own wakes the thread out of accept().
+        # A last connection wakes the thread from accept().
         with suppress(OSError), socket.create_connection(self._socket.getsockname()[:2]) as last:
             last.sendall(b"stop")
         self._thread.join(10)
-        self._socket.close()
+        for connection in (self._socket, *self._open):
+            connection.close()
 
     def _serve(self) -> None:
         while True:
             connection, _ = self._socket.accept()
-            with connection:
-                request = connection.recv(65536)
-                if request == b"stop":
-                    return
-                self.requests.append(request)
-                with suppress(OSError):
-                    connection.sendall(self._answers(len(self.requests), request))
+            self._open.append(connection)
+            request = connection.recv(65536)
+            if request == b"stop":
+                return
+            self.requests.append(request)
+            with suppress(OSError):
+                connection.sendall(self._respond(len(self.requests), request))
+            if len(self.requests) == self._stall:
+                self.stalled.set()
+            else:
+                self._open.pop().close()
 
 
 @pytest.fixture
-def raw_server() -> Iterator[Callable[[Callable[[int, bytes], bytes]], RawServer]]:
-    """Start servers whose answers are a function of (number of the request, request)."""
+def raw_server() -> Iterator[Callable[..., RawServer]]:
+    """Start servers that respond with a function of the number of the request and the request."""
     with ExitStack() as running:
 
-        def start(answers: Callable[[int, bytes], bytes]) -> RawServer:
-            started = RawServer(answers)
+        def start(respond: Callable[[int, bytes], bytes], *, stall: int | None = None) -> RawServer:
+            started = RawServer(respond, stall=stall)
             running.callback(started.close)
             return started
 

@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from .talk import MISUSED, say
+
 
 def demo(*, keep: Annotated[bool, typer.Option("--keep", help="Leave the store there afterwards.")] = False) -> None:
     """See an export travel. An emulated server, a wait, a download, a frame; needs no token and no network."""
@@ -22,4 +24,8 @@ def emulator(
     """Serve an emulated Logs API on this machine. Ctrl-C or SIGTERM ends it."""
     from appmetrica_frames.emulator import serve
 
-    serve(port=port, rows_per_day=rows_per_day, preparation=preparation, seed=seed)
+    try:
+        serve(port=port, rows_per_day=rows_per_day, preparation=preparation, seed=seed)
+    except (ValueError, OSError) as error:
+        say(str(error))
+        raise typer.Exit(MISUSED) from error

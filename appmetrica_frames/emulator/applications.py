@@ -33,17 +33,30 @@ class Application:
         """Return the number of the simulated day at an instant."""
         return int((instant + self.offset) // 86_400)
 
-    def to_json(self, now: float) -> dict[str, Any]:
-        """Return the application as in responses of the Management API."""
+    def to_json(self, now: float, *, listed: bool = False) -> dict[str, Any]:
+        """Return the application with the documented keys of the Management API, alone or as one of the list."""
         offset = datetime.fromtimestamp(now, UTC).astimezone(self.zone).utcoffset()
+        extra = {"permission_date": "2022-01-01T12:00:00+00:00"} if listed else {"label": "Demo"}
         return {
             "id": self.id,
             "name": self.name,
             "time_zone_name": self.time_zone_name,
             "time_zone_offset": int(offset.total_seconds()) if offset else 0,
-            "status": "Active",
+            "create_date": "2022-01-01",
             "permission": "own",
-            "bundle_id": self.android_package,
+            "owner_login": "lavka-demo",
+            "uid": 1,
+            "label_id": 1,
+            "category": 21,
+            "bundle_id": self.ios_bundle,
+            "team_id": "",
+            "hide_address": False,
+            "gdpr_agreement_accepted": True,
+            "use_universal_links": False,
+            "universal_link": "",
+            "api_key128": f"00000000-0000-4000-8000-{self.id:012}",
+            "import_token": f"10000000-0000-4000-8000-{self.id:012}",
+            **extra,
         }
 
 

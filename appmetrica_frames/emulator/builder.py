@@ -6,12 +6,13 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from .export import BuildCancelled, Export
 from .files import FileStore, PreparedFile, write_file
-from .queue import ANY_AGE, FILE_LIFETIME, MAX_JOBS, Queue, Waiting
+from .queue import ANY_AGE, FILE_LIFETIME, MAX_JOBS, Queue, RepeatedMaxAge, Waiting
 from .request import ApiError, parse
+from .validation import check_choice, check_number
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -23,20 +24,31 @@ if TYPE_CHECKING:
     from .simulation.population import Population
 
 
+PartBuilds: TypeAlias = Literal["shared", "separate"]
+
+
 @dataclass(frozen=True, slots=True)
 class BuildOptions:
-    """How files are built.
+    """How jobs are queued and files are built; see `Emulator` for what each option means."""
 
-    Attributes
-    ----------
-    answers
-        CSV bytes by resource, to use instead of simulated rows.
-    """
+    preparation: float = 0.0
+    preparation_per_day: float = 0.0
+    max_rows_per_file: int | None = None
+    part_builds: PartBuilds = "shared"
+    repeated_max_age: RepeatedMaxAge = "join"
+    native_json: bool = False
+    answers: dict[str, bytes] = field(default_factory=dict)
 
-    preparation: float
-    max_rows_per_file: int | None
-    native_json: bool
-    answers: dict[str, bytes]
+    def __post_init__(self) -> None:
+        check_number("preparation", self.preparation)
+        check_number("preparation_per_day", self.preparation_per_day)
+        check_number("max_rows_per_file", self.max_rows_per_file, minimum=1)
+        check_choice("part_builds", self.part_builds, get_args(PartBuilds))
+        check_choice("repeated_max_age", self.repeated_max_age, get_args(RepeatedMaxAge))
+
+    def get_preparation(self, request: ExportRequest) -> float:
+        """Return the seconds that an export takes; a part takes its share of those for the days."""
+        return self.preparation + self.preparation_per_day * request.days / request.part[1]
 
 
 @dataclass(slots=True)
@@ -47,6 +59,7 @@ class Build:
     request: ExportRequest
     started_at: float
     as_of: float
+    preparation: float
     stop: Event = field(default_factory=Event)
     progress: float = 0.0
 
@@ -75,6 +88,12 @@ class Snapshots:
 
         Building a part for a second time renews the snapshot, and with it all other parts.
         """
+        # A part may be built a lifetime after its snapshot and kept for another one.
+        self._by_export = {
+            key: snapshot
+            for key, snapshot in self._by_export.items()
+            if started_at - snapshot.as_of <= 2 * FILE_LIFETIME
+        }
         snapshot = self._by_export.get(request.export_key)
         outdated: set[Hashable] = set()
         if snapshot is None or request.key in snapshot.parts or started_at - snapshot.as_of > FILE_LIFETIME:
@@ -88,17 +107,17 @@ class AppQueue:
     """The jobs of one application: its queue, its worker thread, and the requests by their key."""
 
     def __init__(self, population: Population, options: BuildOptions, clock: Clock) -> None:
-        self.queue: Queue[PreparedFile] = Queue(options.preparation)
+        self.queue: Queue[PreparedFile] = Queue(self._get_preparation, options.repeated_max_age)
         self.preparations = 0
         self._population = population
         self._options = options
         self._clock = clock
         self._store = FileStore()
         self._lock = Lock()
-        self._requests: dict[object, ExportRequest] = {}
+        self._requests: dict[Hashable, ExportRequest] = {}
         self._build: Build | None = None
         self._snapshots = Snapshots()
-        self._foreign: set[object] = set()
+        self._foreign: set[Hashable] = set()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="emulator-build")
 
     def request(self, request: ExportRequest, max_age: float) -> Response[PreparedFile]:
@@ -155,21 +174,31 @@ class AppQueue:
         """Build the queue's first job, cancel any other build, and remove dropped files."""
         while self.queue.dropped:
             self.queue.dropped.pop().discard()
+        # Only jobs need their request; a map of all requests would grow without end.
+        self._requests = {job.key: self._requests[job.key] for job in self.queue.jobs}
         job = self.queue.get_current_job()
         if self._build is not None and (job is None or job.number != self._build.number):
             self._build.stop.set()
             self._build = None
         if job is not None and job.file is None and self._build is None and job.started_at is not None:
-            self._build = self._new_build(job.number, self._requests[job.key], job.started_at)
+            self._build = self._new_build(job, job.started_at)
             self._worker.submit(self._run, self._build)
 
-    def _new_build(self, number: int, request: ExportRequest, started_at: float) -> Build:
-        if request.part[1] == 1:
-            return Build(number, request, started_at, as_of=started_at)
+    def _get_preparation(self, key: Hashable) -> float:
+        return self._options.get_preparation(self._requests[key])
+
+    def _new_build(self, job: Job[PreparedFile], started_at: float) -> Build:
+        request = self._requests[job.key]
+        return Build(job.number, request, started_at, self._get_as_of(request, started_at), job.preparation)
+
+    def _get_as_of(self, request: ExportRequest, started_at: float) -> float:
+        """Return the instant of the data, and drop the files of parts that do not fit to them."""
+        if request.part[1] == 1 or self._options.part_builds == "separate":
+            return started_at
         as_of, outdated = self._snapshots.assign(request, started_at)
         for key in outdated:
             self.queue.drop(key)
-        return Build(number, request, started_at, as_of)
+        return as_of
 
     def _run(self, build: Build) -> None:
         start = time.monotonic()
@@ -179,7 +208,7 @@ class AppQueue:
             return
         with self._lock:
             # The clock may have been moved during the build: a file built in time is dated by its schedule.
-            late = time.monotonic() - start > self._options.preparation
+            late = time.monotonic() - start > build.preparation
             self.preparations += content.status == 200 and build.request.key not in self._foreign  # noqa: PLR2004
             self.queue.set_content(build.number, content, self._clock.now() if late else build.started_at)
             if self._build is build:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+EXIT_USAGE = 2
+
+
 def serve(*, port: int = 8000, rows_per_day: int = 2_000, preparation: float = 5.0, seed: int = 1) -> None:
     """Serve until Ctrl-C or SIGTERM, and print first how to send a request.
 
@@ -29,6 +32,13 @@ def serve(*, port: int = 8000, rows_per_day: int = 2_000, preparation: float = 5
         Seconds that it takes to prepare a file.
     seed : int
         Seed of the simulated population.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is out of its range.
+    OSError
+        If the port is in use.
     """
     emulator = Emulator(rows_per_day=rows_per_day, preparation=preparation, seed=seed, port=port)
     try:
@@ -80,4 +90,9 @@ def build_parser() -> ArgumentParser:
 
 
 def main() -> None:
-    serve(**vars(build_parser().parse_args()))
+    """Parse the command line and serve; an invalid option or a busy port ends with one line and the exit code 2."""
+    parser = build_parser()
+    try:
+        serve(**vars(parser.parse_args()))
+    except (ValueError, OSError) as error:
+        parser.exit(EXIT_USAGE, f"{parser.prog}: {error}\n")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 MAX_TEXT = 64 << 10
+MAX_EXCHANGES = 10_000  # an emulator that runs for days must not grow
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,15 @@ class Exchange:
 
 
 class Recorder:
-    """ASGI middleware that appends an `Exchange` for every response before any byte of it is sent."""
+    """ASGI middleware that appends an `Exchange` for every response before any byte of it is sent.
 
-    def __init__(self, app: ASGIApp, exchanges: list[Exchange]) -> None:
+    The log keeps the last `limit` exchanges.
+    """
+
+    def __init__(self, app: ASGIApp, exchanges: list[Exchange], limit: int = MAX_EXCHANGES) -> None:
         self.app = app
         self.exchanges = exchanges
+        self._limit = limit
         self._numbers = count(len(exchanges) + 1)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,11 +69,15 @@ class Recorder:
                 return
             if held_back:
                 start = held_back.pop()
-                self.exchanges.append(_build_exchange(next(self._numbers), scope, start, message))
+                self._append(_build_exchange(next(self._numbers), scope, start, message))
                 await send(start)
             await send(message)
 
         await self.app(scope, receive, send_recorded)
+
+    def _append(self, exchange: Exchange) -> None:
+        self.exchanges.append(exchange)
+        del self.exchanges[: -self._limit]
 
 
 def _build_exchange(number: int, scope: Scope, start: Message, body: Message) -> Exchange:

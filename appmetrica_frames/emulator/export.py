@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Protocol
@@ -55,6 +56,7 @@ class Csv:
 
     def __init__(self, fields: Sequence[str], *, bom: bool) -> None:
         self._head = (BOM if bom else b"") + ",".join(fields).encode()
+        self._columns = [pl.col(name).alias(str(index)) for index, name in enumerate(fields)]
         self._empty = True
 
     def begin(self) -> bytes:
@@ -63,7 +65,7 @@ class Csv:
     def frame(self, frame: pl.DataFrame) -> bytes:
         self._empty = False
         buffer = BytesIO()
-        frame.write_csv(buffer, include_header=False, datetime_format=DATETIME_FORMAT)
+        frame.select(self._columns).write_csv(buffer, include_header=False, datetime_format=DATETIME_FORMAT)
         return b"\n" + buffer.getvalue()[:-1]
 
     def end(self) -> bytes:
@@ -75,7 +77,8 @@ class Json:
 
     media_type = "application/json"
 
-    def __init__(self, *, native: bool) -> None:
+    def __init__(self, fields: Sequence[str], *, native: bool) -> None:
+        self._fields = fields
         self._native = native
         self._separator = b""
 
@@ -86,10 +89,21 @@ class Json:
         texts = frame.with_columns(cs.datetime().dt.strftime(DATETIME_FORMAT), cs.date().dt.strftime("%Y-%m-%d"))
         if not self._native:
             texts = texts.select(pl.all().cast(pl.String).fill_null(""))
-        buffer = BytesIO()
-        texts.write_json(buffer)
         separator, self._separator = self._separator, b","
-        return separator + buffer.getvalue()[1:-1]
+        return separator + self._write(texts)
+
+    def _write(self, frame: pl.DataFrame) -> bytes:
+        if len(set(self._fields)) < len(self._fields):
+            # A frame cannot repeat a column.
+            return ",".join(map(self._write_record, frame.iter_rows(named=True))).encode()
+        buffer = BytesIO()
+        frame.write_json(buffer)
+        return buffer.getvalue()[1:-1]
+
+    def _write_record(self, row: dict[str, object]) -> str:
+        """Return a record with a key for each field, also for a repeated one."""
+        pairs = ((json.dumps(name, ensure_ascii=False), row[name]) for name in self._fields)
+        return "{" + ",".join(f"{key}:{json.dumps(value, ensure_ascii=False)}" for key, value in pairs) + "}"
 
     def end(self) -> bytes:
         return b"]}"
@@ -128,7 +142,7 @@ class Export:
         return writer.close()
 
     def frames(self, progress: Callable[[float], None] = lambda _: None) -> Iterator[pl.DataFrame]:
-        """Yield the rows as frames with the requested columns."""
+        """Yield the rows as frames with the requested columns, each once."""
         remaining = self.request.limit
         latest = LatestPerDevice()
         for visits in self._visits(progress):
@@ -146,7 +160,7 @@ class Export:
     def _make_format(self) -> Format:
         if self.request.wire_format == "csv":
             return Csv(self.request.fields, bom=self.request.bom)
-        return Json(native=self.native_json)
+        return Json(self.request.fields, native=self.native_json)
 
     def _encode(self, form: Format, progress: Callable[[float], None]) -> Iterator[bytes]:
         rows = 0
@@ -196,11 +210,12 @@ class Export:
 
     def _frame(self, rows: Rows) -> pl.DataFrame:
         filters = self.request.filters
-        names = dict.fromkeys((*self.request.fields, *(name for name, _ in filters)))
+        fields = tuple(dict.fromkeys(self.request.fields))
+        names = dict.fromkeys((*fields, *(name for name, _ in filters)))
         frame = self._table.build_frame(rows, tuple(names))
         for name, value in filters:
             frame = frame.filter(_format_as_text(frame[name]) == value)
-        return frame.select(self.request.fields)
+        return frame.select(fields)
 
     def _select(self, rows: Rows) -> Bools:
         when = rows["received"] if self.request.by_receive_time else rows["time"]

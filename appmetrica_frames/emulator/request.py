@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from appmetrica_frames.schema.catalog import resources
 
 from .applications import CUSTOM_ATTRIBUTES
+from .validation import check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from appmetrica_frames.schema.catalog import Resource
 
@@ -23,6 +24,9 @@ Pairs = tuple[tuple[str, str], ...]
 
 # Documented parameters that select nothing among simulated rows, but are part of the request.
 IGNORED_OPTIONS = ("skip_unavailable_shards", "version", "update_timestamp")
+BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+MAX_DIGITS = 18  # far below the number of digits at which int() raises an error of its own
+# Every resource accepts date_dimension: the documentation omits it for postbacks, but Yandex's own loader sends it.
 OPTIONS = (
     "application_id",
     "fields",
@@ -88,6 +92,13 @@ class ExportRequest:
     filters: Pairs
 
     @property
+    def days(self) -> int:
+        """The number of days requested; exports without dates count as one."""
+        if self.since is None or self.until is None:
+            return 1
+        return count_days(self.since, self.until, self.application)
+
+    @property
     def key(self) -> tuple[str, str, Pairs]:
         """What makes two requests identical: all parameters, in any order."""
         return self.resource.name, self.wire_format, tuple(sorted(self.pairs))
@@ -99,22 +110,43 @@ class ExportRequest:
         return self.resource.name, self.wire_format, shared
 
 
-def parse(file_name: str, pairs: Pairs, application: Application) -> ExportRequest:
+@dataclass(frozen=True, slots=True)
+class RequestLimits:
+    """What the server rejects besides invalid requests.
+
+    Attributes
+    ----------
+    rejected_fields
+        Known fields that are rejected all the same; the set may change.
+    max_days
+        The longest range of dates.
+    """
+
+    rejected_fields: set[str] = field(default_factory=set)
+    max_days: int | None = None
+
+    def __post_init__(self) -> None:
+        check_number("max_days", self.max_days, minimum=1)
+
+
+def parse(file_name: str, pairs: Pairs, application: Application, limits: RequestLimits | None = None) -> ExportRequest:
+    limits = limits or RequestLimits()
     resource, wire_format = _parse_address(file_name)
     parameters = dict(pairs)
     _check_names(resource, parameters)
-    since, until = _parse_dates(resource, parameters, application)
+    _parse_boolean(parameters, "skip_unavailable_shards")
+    since, until = _parse_dates(resource, parameters, application, limits.max_days)
     return ExportRequest(
         resource=resource,
         wire_format=wire_format,
         application=application,
         pairs=pairs,
-        fields=_parse_fields(resource, parameters),
+        fields=_parse_fields(resource, parameters, limits.rejected_fields),
         since=since,
         until=until,
         by_receive_time=_parse_choice(parameters, "date_dimension", ("default", "receive")) == "receive",
         limit=_parse_integer(parameters, "limit", minimum=1),
-        bom=_parse_choice(parameters, "use_utf8_bom", ("false", "true")) == "true",
+        bom=_parse_boolean(parameters, "use_utf8_bom"),
         part=_parse_part(parameters),
         filters=tuple((name, value) for name, value in pairs if name not in OPTIONS),
     )
@@ -135,33 +167,43 @@ def _check_names(resource: Resource, parameters: dict[str, str]) -> None:
     for name in parameters:
         if name not in OPTIONS and name not in list_known_fields(resource):
             raise ApiError(400, f"Undefined parameter: {name}", location=name)
-    if "date_dimension" in parameters and not resource.date_dimension:
-        raise ApiError(400, "Undefined parameter: date_dimension", location="date_dimension")
 
 
-def _parse_fields(resource: Resource, parameters: dict[str, str]) -> tuple[str, ...]:
+def _parse_fields(resource: Resource, parameters: dict[str, str], rejected: Collection[str]) -> tuple[str, ...]:
     if not parameters.get("fields"):
         raise missing_parameter("fields")
+    # A repeated name is not an error: real responses to such requests have the column or key twice.
     names = tuple(parameters["fields"].split(","))
     for name in names:
-        if name not in list_known_fields(resource):
+        if name not in list_known_fields(resource) or name in rejected:
             raise ApiError(400, f"Undefined parameter: {name} in fields", location="fields")
-    if len(set(names)) < len(names):
-        raise invalid_parameter("fields", parameters["fields"], "a field is named twice")
     return names
 
 
 def _parse_dates(
-    resource: Resource, parameters: dict[str, str], application: Application
+    resource: Resource, parameters: dict[str, str], application: Application, max_days: int | None
 ) -> tuple[int | None, int | None]:
     for name in ("date_since", "date_until"):
         if resource.dates and not parameters.get(name):
             raise missing_parameter(name)
     since = _parse_instant(parameters, "date_since", time.min, application)
     until = _parse_instant(parameters, "date_until", time(23, 59, 59), application)
-    if since is not None and until is not None and since > until:
-        raise invalid_parameter("date_until", parameters["date_until"], "it is before date_since")
+    if since is not None and until is not None:
+        _check_range(since, until, parameters["date_until"], application, max_days)
     return since, until
+
+
+def _check_range(since: int, until: int, stated: str, application: Application, max_days: int | None) -> None:
+    if since > until:
+        raise invalid_parameter("date_until", stated, "it is before date_since")
+    if max_days is not None and count_days(since, until, application) > max_days:
+        raise invalid_parameter("date_until", stated, f"the date range is too long: at most {max_days} days")
+
+
+def count_days(since: int, until: int, application: Application) -> int:
+    """Return the number of calendar days that a range covers, in full or in part."""
+    first, last = (datetime.fromtimestamp(instant, application.zone).date() for instant in (since, until))
+    return (last - first).days + 1
 
 
 def _parse_instant(
@@ -192,11 +234,22 @@ def _parse_choice(parameters: dict[str, str], name: str, choices: Sequence[str])
     return value
 
 
+def _parse_boolean(parameters: dict[str, str], name: str) -> bool:
+    value = parameters.get(name, "false")
+    if value.lower() not in BOOLEANS:
+        raise invalid_parameter(name, value, "expected true or false")
+    return BOOLEANS[value.lower()]
+
+
+def is_integer(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+
+
 def _parse_integer(parameters: dict[str, str], name: str, *, minimum: int) -> int | None:
     value = parameters.get(name)
     if value is None:
         return None
-    if not (value.isascii() and value.isdigit() and int(value) >= minimum):
+    if not is_integer(value) or int(value) < minimum:
         raise invalid_parameter(name, value, f"expected an integer from {minimum}")
     return int(value)
 

@@ -15,8 +15,8 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from .applications import APPLICATIONS, FORBIDDEN_ID
-from .queue import ANY_AGE, NO_AGE, Full, Moved, Ready
-from .request import ApiError, invalid_parameter, missing_parameter, parse
+from .queue import ANY_AGE, NO_AGE, Full, Moved, Ready, Waiting
+from .request import ApiError, invalid_parameter, is_integer, missing_parameter, parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,10 +28,11 @@ if TYPE_CHECKING:
     from .clock import Clock
     from .files import PreparedFile
     from .queue import Job
-    from .request import ExportRequest
+    from .request import ExportRequest, RequestLimits
 
 
 WAIT = "Wait for result"
+ADDED = "Your query is added to the queue."
 MOVED = "Your query is moved to the end of the queue due to provided Cache-Control restriction."
 FULL = "There are already 3 enqueued queries for given application_id. Wait until they are completed."
 ENTITIES = {
@@ -57,7 +58,17 @@ MAX_AGE = re.compile(r"max-age=(\d+)")
 class Api:
     """Parses requests, passes them to the queues, and formats the responses."""
 
-    def __init__(self, token: str, clock: Clock, queues: dict[int, AppQueue]) -> None:
+    def __init__(
+        self,
+        token: str,
+        clock: Clock,
+        queues: dict[int, AppQueue],
+        limits: RequestLimits,
+        *,
+        announce_jobs: bool,
+    ) -> None:
+        self._limits = limits
+        self._announce_jobs = announce_jobs
         self.enabled = True
         self.downloads = 0
         self._token = token
@@ -67,11 +78,11 @@ class Api:
     def app(self, *middleware: Middleware) -> Starlette:
         """Return the ASGI application; it responses nobody who calls it by a name that is not this machine's."""
         routes = [
-            Route("/logs/v1/export/get_active_queries", self._authorized(self.active_queries)),
-            Route("/logs/v1/export/{file_name}", self._authorized(self.export)),
-            Route("/management/v1/applications", self._authorized(self.applications)),
-            Route("/management/v1/application/{id}", self._authorized(self.application)),
-            Route("/management/v1/logsapi/status", self._authorized(self.status)),
+            Route("/logs/v1/export/get_active_queries", self._require_token(self.active_queries)),
+            Route("/logs/v1/export/{file_name}", self._require_token(self.export)),
+            Route("/management/v1/applications", self._require_token(self.applications)),
+            Route("/management/v1/application/{id}", self._require_token(self.application)),
+            Route("/management/v1/logsapi/status", self._require_token(self.status)),
         ]
         local = Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"], www_redirect=False)
         errors: Any = {ApiError: error_response, HTTPException: not_found_response}
@@ -80,7 +91,7 @@ class Api:
     def export(self, request: Request) -> Response:
         pairs = tuple(request.query_params.multi_items())
         application = find_application(request.query_params.get("application_id"))
-        export = parse(request.path_params["file_name"], pairs, application)
+        export = parse(request.path_params["file_name"], pairs, application, self._limits)
         queue = self._queues[application.id]
         response = queue.request(export, parse_cache_control(request.headers.get("cache-control", "")))
         if isinstance(response, Ready):
@@ -89,15 +100,20 @@ class Api:
             return text_response(MOVED, 202)
         if isinstance(response, Full):
             return text_response(FULL, 429)
-        percent = int(100 * queue.progress(response))
-        return text_response(f"Progress is {min(percent, 99)}%" if percent else WAIT, 202)
+        return text_response(self._format_progress(response, queue), 202)
+
+    def _format_progress(self, waiting: Waiting[PreparedFile], queue: AppQueue) -> str:
+        if waiting.is_new and self._announce_jobs:
+            return ADDED
+        percent = min(int(100 * queue.progress(waiting)), 99)
+        return f"{WAIT}. Progress is {percent}%." if percent else WAIT
 
     def active_queries(self, request: Request) -> Response:
         application = find_application(request.query_params.get("application_id"))
         return JSONResponse([describe_job(*entry) for entry in self._queues[application.id].list_unfinished()])
 
     def applications(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
-        return JSONResponse({"applications": [known.to_json(self._clock.now()) for known in APPLICATIONS]})
+        return JSONResponse({"applications": [known.to_json(self._clock.now(), listed=True) for known in APPLICATIONS]})
 
     def application(self, request: Request) -> Response:
         return JSONResponse({"application": find_application(request.path_params["id"]).to_json(self._clock.now())})
@@ -105,12 +121,12 @@ class Api:
     def status(self, request: Request) -> Response:  # noqa: ARG002 - every handler takes the request
         return JSONResponse({"logs_api_availability_status": "enabled" if self.enabled else "disabled"})
 
-    def _authorized(self, handler: Callable[[Request], Response]) -> Callable[[Request], Any]:
-        async def authorized(request: Request) -> Response:
+    def _require_token(self, handler: Callable[[Request], Response]) -> Callable[[Request], Any]:
+        async def respond(request: Request) -> Response:
             self._check_token(request.headers.get("authorization"))
             return handler(request)
 
-        return authorized
+        return respond
 
     def _check_token(self, header: str | None) -> None:
         if header is None:
@@ -149,7 +165,7 @@ def find_application(application_id: str | None) -> Application:
     """Return the application with this id, if it exists and the token has access."""
     if not application_id:
         raise missing_parameter("application_id")
-    if not (application_id.isascii() and application_id.isdigit()):
+    if not is_integer(application_id):
         raise invalid_parameter("application_id", application_id, "expected an integer")
     for known in APPLICATIONS:
         if known.id == int(application_id):

@@ -17,20 +17,26 @@ from .clock import MovableClock
 from .exchanges import Recorder
 from .faults.plan import FaultPlans, Plan
 from .faults.proxy import Proxy
+from .request import RequestLimits
 from .routes import Api
 from .simulation.population import Population
+from .validation import check_number
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import TracebackType
 
+    from .builder import PartBuilds
     from .clock import Clock
     from .exchanges import Exchange
     from .faults.plan import PlanSpec
+    from .queue import RepeatedMaxAge
 
 
 HOST = "127.0.0.1"
 TOKEN = "emulator-token"  # noqa: S105 - not a secret
 START_TIMEOUT = 10.0
+MAX_PORT = 65_535
 
 
 class Emulator:
@@ -41,15 +47,29 @@ class Emulator:
     rows_per_day : int
         Event rows of an average day of the simulated population.
     preparation : float
-        Seconds on the emulator's clock that it takes to prepare a file.
+        Seconds on the emulator's clock that it takes to prepare a file, whatever its size.
     seed : int
         Seed of the simulated population: the same seed gives the same rows.
     port : int
         Port to listen on; 0 takes a free one.
     clock : Clock, optional
         The emulator's clock; by default a `MovableClock` that runs with real time.
+    preparation_per_day : float
+        Seconds more for each day of the requested range.
     max_rows_per_file : int, optional
         An export with more rows, or a part with more, fails with 400 and asks for more parts.
+    max_days : int, optional
+        A longer range of dates fails with 400.
+    part_builds : {"shared", "separate"}
+        Whether the parts of an export come from one build and fit together, or each from a build of its own, with its
+        own age and with the data of its own time. It is not known which one AppMetrica does.
+    repeated_max_age : {"join", "move"}
+        Whether a request that is repeated with ``max-age`` joins a job that is young enough, or moves it to the end of
+        the queue as ``no-cache`` does.
+    rejected_fields : iterable of str
+        Fields of the catalogue that the server rejects all the same, with 400 and their name.
+    announce_jobs : bool
+        Whether the first response to a new job is ``Your query is added to the queue.``
     native_json : bool
         Whether JSON exports have numbers, booleans and null instead of strings.
     faults, bodies, calls : mapping of int to fault, or callable, optional
@@ -63,7 +83,7 @@ class Emulator:
         The two applications, each with its own queue, population and time zone.
     clock : Clock
     exchanges : list of Exchange
-        All requests and responses so far.
+        The last 10,000 requests and responses.
     answers : dict of str to bytes
         CSV bytes by resource, to build files from instead of simulated rows.
 
@@ -80,26 +100,42 @@ class Emulator:
         *,
         rows_per_day: int = 2_000,
         preparation: float = 0.0,
+        preparation_per_day: float = 0.0,
         seed: int = 1,
         port: int = 0,
         clock: Clock | None = None,
         max_rows_per_file: int | None = None,
+        max_days: int | None = None,
+        part_builds: PartBuilds = "shared",
+        repeated_max_age: RepeatedMaxAge = "join",
+        rejected_fields: Iterable[str] = (),
+        announce_jobs: bool = False,
         native_json: bool = False,
         faults: PlanSpec | None = None,
         bodies: PlanSpec | None = None,
         calls: PlanSpec | None = None,
     ) -> None:
+        check_number("port", port, maximum=MAX_PORT)
         self.clock: Clock = clock or MovableClock()
         self.token = TOKEN
         self.application_id, self.other_application_id = (known.id for known in APPLICATIONS)
         self.exchanges: list[Exchange] = []
         self.answers: dict[str, bytes] = {}
-        options = BuildOptions(preparation, max_rows_per_file, native_json, self.answers)
+        options = BuildOptions(
+            preparation=preparation,
+            preparation_per_day=preparation_per_day,
+            max_rows_per_file=max_rows_per_file,
+            part_builds=part_builds,
+            repeated_max_age=repeated_max_age,
+            native_json=native_json,
+            answers=self.answers,
+        )
         self._queues = {
             known.id: AppQueue(Population(known, rows_per_day=rows_per_day, seed=seed), options, self.clock)
             for known in APPLICATIONS
         }
-        self._api = Api(TOKEN, self.clock, self._queues)
+        self._limits = RequestLimits(set(rejected_fields), max_days)
+        self._api = Api(TOKEN, self.clock, self._queues, self._limits, announce_jobs=announce_jobs)
         self._port = port
         self._has_proxy = not (faults is bodies is calls is None)
         self._plans = FaultPlans(Plan(faults), Plan(bodies), Plan(calls))
@@ -130,6 +166,11 @@ class Emulator:
     @logs_api_enabled.setter
     def logs_api_enabled(self, enabled: bool) -> None:
         self._api.enabled = enabled
+
+    @property
+    def rejected_fields(self) -> set[str]:
+        """The fields that the server rejects; the set may be changed."""
+        return self._limits.rejected_fields
 
     @property
     def faults(self) -> Plan:
@@ -246,9 +287,9 @@ def _open_listener(port: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
-    except OSError:
+    except OSError as error:
         listener.close()
-        raise
+        raise OSError(error.errno, f"Cannot listen on port {port} of {HOST}: {error.strerror}") from error
     return listener
 
 

@@ -81,7 +81,8 @@ class Reader:
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
-    with Emulator(rows_per_day=300, preparation=PREPARATION, clock=MovableClock(start=NOON)) as server:
+    options: dict[str, Any] = {"preparation": PREPARATION, "repeated_max_age": "move"}
+    with Emulator(rows_per_day=300, clock=MovableClock(start=NOON), **options) as server:
         yield Reader(server, tmp_path)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -101,48 +100,15 @@ def test_all_read_the_same(lock: str, tmp_path: Path, count_tries: Callable[[str
     assert len(af.Cache(tmp_path / "shared").ls()) == 1
 
 
-class Stalling:
-    """A server that says 202, then sends half of the file and nothing more, then whatever is asked for, whole."""
+BODY = gzip.compress(b"appmetrica_device_id,token\n1,a\n2,b\n3,c")
+HEAD = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 
-    BODY = gzip.compress(b"appmetrica_device_id,token\n1,a\n2,b\n3,c")
-    HEAD = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 
-    def __init__(self) -> None:
-        self.requests: list[bytes] = []
-        self.stalled = threading.Event()
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._open: list[socket.socket] = []
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    @property
-    def base_url(self) -> str:
-        return f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-
-    def close(self) -> None:
-        with socket.create_connection(self._socket.getsockname()) as last:
-            last.sendall(b"stop")
-        self._thread.join(10)
-        for connection in [self._socket, *self._open]:
-            connection.close()
-
-    def _serve(self) -> None:
-        while True:
-            connection, _ = self._socket.accept()
-            self._open.append(connection)
-            request = connection.recv(65536)
-            if request == b"stop":
-                return
-            self.requests.append(request)
-            if len(self.requests) == 1:
-                connection.sendall(b"HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
-            elif len(self.requests) == 2:
-                connection.sendall(self.HEAD + self.BODY[: len(self.BODY) // 2])
-                self.stalled.set()
-                continue
-            else:
-                connection.sendall(self.HEAD + self.BODY)
-            connection.close()
+def respond(number: int, _: bytes) -> bytes:
+    """Respond with 202, then with half of the file, then with all of it."""
+    if number == 1:
+        return b"HTTP/1.1 202 Accepted\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    return HEAD + BODY[: len(BODY) // 2] if number == 2 else HEAD + BODY
 
 
 HOLD = """
@@ -152,8 +118,8 @@ af.read_appmetrica("push_tokens", application_id=1, fields=["token"], max_age=36
 """
 
 
-def test_a_holder_killed_in_the_middle_of_its_download_blocks_nobody(tmp_path: Path) -> None:
-    server = Stalling()
+def test_a_holder_killed_in_the_middle_of_its_download_blocks_nobody(tmp_path: Path, raw_server: Any) -> None:
+    server = raw_server(respond, stall=2)
     cache = tmp_path / "shared"
     read: list[Any] = []
 
@@ -162,23 +128,20 @@ def test_a_holder_killed_in_the_middle_of_its_download_blocks_nobody(tmp_path: P
         words: dict[str, Any] = {"application_id": 1, "fields": ["token"], "max_age": 3600}
         read.append(af.read_appmetrica("push_tokens", client=client, **words)["token"].to_list())
 
-    try:
-        code = HOLD.format(base_url=server.base_url, cache=cache)
-        with subprocess.Popen([sys.executable, "-c", code]) as holder:
-            assert server.stalled.wait(30)
-            waiting = threading.Thread(target=next_one)
-            waiting.start()
-            waiting.join(0.2)
-            assert (len(server.requests), read) == (2, []), "the lock keeps the next one from asking"
-            holder.send_signal(signal.SIGKILL)
-        began = time.monotonic()
-        waiting.join(20)
-        assert read == [["a", "b", "c"]]
-        assert time.monotonic() - began < 10
-        headers = [b"cache-control: max-age=3600" in request.lower() for request in server.requests]
-        assert headers == [True, False, False], "the same job is resumed"
-    finally:
-        server.close()
+    code = HOLD.format(base_url=server.base_url, cache=cache)
+    with subprocess.Popen([sys.executable, "-c", code]) as holder:
+        assert server.stalled.wait(30)
+        waiting = threading.Thread(target=next_one)
+        waiting.start()
+        waiting.join(0.2)
+        assert (len(server.requests), read) == (2, []), "the lock keeps the next one from asking"
+        holder.send_signal(signal.SIGKILL)
+    began = time.monotonic()
+    waiting.join(20)
+    assert read == [["a", "b", "c"]]
+    assert time.monotonic() - began < 10
+    headers = [b"cache-control: max-age=3600" in request.lower() for request in server.requests]
+    assert headers == [True, False, False], "the same job is resumed"
     assert len(list(cache.rglob("*.tmp"))) == 1
     af.Cache(cache).prune()
     assert list(cache.rglob("*.tmp")) == []

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from appmetrica_frames.emulator.validation import check_number
+
 from .rng import derive, exponential, hash_label, mix, uniform
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ class Population:
     """The devices of one application."""
 
     def __init__(self, application: Application, *, rows_per_day: int, seed: int) -> None:
+        check_number("rows_per_day", rows_per_day, minimum=1)
+        check_number("seed", seed, maximum=2**64 - 1)
         self.application = application
         self._seed = mix(np.array([seed ^ (application.id << 32)], dtype=np.uint64))
         self._installs_per_day = rows_per_day / ROWS_PER_INSTALL

@@ -1,4 +1,4 @@
-"""The simulated people: the same for the same seed, and worth looking at."""
+"""The simulated tables: the same for the same seed, and realistic."""
 
 from __future__ import annotations
 
@@ -14,17 +14,23 @@ from appmetrica_frames.emulator.simulation.population import Population
 from appmetrica_frames.schema.catalog import resources
 
 NOW = 1_795_014_400.0
+
+
 SINCE, UNTIL = "2026-08-03", "2026-11-01"
+
+
 WEEKS = 13
+
+
 DEVICE = "appmetrica_device_id"
 
 
 def read(
     resource: str, *, since: str = SINCE, until: str = UNTIL, rows_per_day: int = 900, seed: int = 1, app: int = 0
 ) -> pl.DataFrame:
-    known = resources()[resource]
-    pairs = [("fields", ",".join(known.fields))]
-    pairs += [("date_since", since), ("date_until", until)] if known.dates else []
+    info = resources()[resource]
+    pairs = [("fields", ",".join(info.fields))]
+    pairs += [("date_since", since), ("date_until", until)] if info.dates else []
     request = parse(f"{resource}.csv", tuple(pairs), APPLICATIONS[app])
     population = Population(APPLICATIONS[app], rows_per_day=rows_per_day, seed=seed)
     return pl.concat(list(Export(request, population, as_of=NOW).frames()))
@@ -46,7 +52,7 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others() -> None:
 
 
 @pytest.mark.parametrize("resource", ["events", "installations", "crashes", "clicks", "postbacks"])
-def test_a_day_has_the_same_rows_whatever_range_it_is_asked_in(resource: str) -> None:
+def test_a_day_has_the_same_rows_in_any_range(resource: str) -> None:
     moment = {"installations": "install", "crashes": "crash", "clicks": "click", "postbacks": "conversion"}
     column = f"{moment.get(resource, 'event')}_datetime"
     day = read(resource, since="2026-10-07", until="2026-10-07")
@@ -55,11 +61,11 @@ def test_a_day_has_the_same_rows_whatever_range_it_is_asked_in(resource: str) ->
     assert ordered(day).equals(ordered(within))
 
 
-def test_applications_have_people_of_their_own() -> None:
+def test_applications_share_no_devices() -> None:
     assert not set(table("events")[DEVICE]) & set(read("events", since=UNTIL, app=1)[DEVICE])
 
 
-def test_about_as_many_rows_come_as_were_ordered() -> None:
+def test_rows_per_day_is_the_average() -> None:
     assert len(table("events")) / (7 * WEEKS) == pytest.approx(900, rel=0.12)
 
 
@@ -129,23 +135,23 @@ def test_revenue_has_a_long_tail_and_refunds() -> None:
 def test_every_purchase_is_in_all_three_tables() -> None:
     purchase = pl.col("event_name") == "purchase"
     keys = ["installation_id", "session_id", "event_timestamp"]
-    told = [table(name).filter(purchase).select(keys) for name in ("events", "revenue_events")]
-    told.append(table("ecommerce_events").filter(pl.col("ecom_type") == "purchase").select(keys))
-    assert len(told[0]) > 100
-    assert ordered(told[0]).equals(ordered(told[1]))
-    assert ordered(told[0]).equals(ordered(told[2]))
+    tables = [table(name).filter(purchase).select(keys) for name in ("events", "revenue_events")]
+    tables.append(table("ecommerce_events").filter(pl.col("ecom_type") == "purchase").select(keys))
+    assert len(tables[0]) > 100
+    assert ordered(tables[0]).equals(ordered(tables[1]))
+    assert ordered(tables[0]).equals(ordered(tables[2]))
 
 
-def test_orders_and_money_agree() -> None:
+def test_orders_and_prices_agree_between_tables() -> None:
     keys = ["session_id", "installation_id"]
     sold = table("revenue_events").filter(pl.col("revenue_event_type") == "one_time_purchase")
     cart = table("ecommerce_events").filter(pl.col("ecom_type") == "purchase")
     both = sold.join(cart, on=keys)
     assert (both["revenue_order_id"] == both["ecom_order_id"]).all()
     assert (both["revenue_price"] == both["ecom_cart_item_price_fiat_value"]).all()
-    told = table("events").filter(pl.col("event_name") == "purchase").join(sold, on=keys)
+    tables = table("events").filter(pl.col("event_name") == "purchase").join(sold, on=keys)
     assert (
-        told.select(pl.col("event_json").str.contains(pl.col("revenue_order_id"), literal=True)).to_series().mean()
+        tables.select(pl.col("event_json").str.contains(pl.col("revenue_order_id"), literal=True)).to_series().mean()
         > 0.99
     )
 
@@ -157,7 +163,7 @@ def test_sessions_are_those_of_the_sessions_table(resource: str) -> None:
 
 
 @pytest.mark.parametrize("resource", ["crashes", "errors", "deeplinks", "profiles_v2"])
-def test_traits_of_a_device_are_the_same_everywhere(resource: str) -> None:
+def test_traits_of_a_device_are_the_same_in_every_table(resource: str) -> None:
     traits = [DEVICE, "city", "device_model", "os_version", "google_aid"]
     known = table("sessions_starts").select(traits).unique()
     assert known[DEVICE].is_unique().all()
@@ -194,7 +200,7 @@ def test_some_reinstall_under_another_installation_id() -> None:
     assert (both["installation_id"] != both["installation_id_again"]).all()
 
 
-def test_failed_postbacks_are_tried_again() -> None:
+def test_failed_postbacks_are_retried() -> None:
     postbacks = table("postbacks")
     assert set(postbacks["notifying_status"]) == {"sent", "failed"}
     assert set(postbacks["cost_model"]) == {"cpi", "cpa"}
@@ -206,7 +212,7 @@ def test_some_rows_arrive_late_and_none_before_they_happen() -> None:
     assert 0.01 < (delay > 3600).mean() < 0.1
 
 
-def test_awkward_text_is_there() -> None:
+def test_awkward_text_occurs() -> None:
     texts = table("events")["event_json"].drop_nulls()
     for awkward in ("Избранное", "🎁", '\\"soft\\"', "usb-c, 2 m", "},{"):
         assert texts.str.contains(awkward, literal=True).any(), awkward
@@ -216,6 +222,6 @@ def test_awkward_text_is_there() -> None:
     assert 0.99 < valid.mean() < 1
 
 
-def test_there_are_no_rows_from_the_future() -> None:
+def test_no_row_is_in_the_future() -> None:
     today = read("events", since="2026-11-17", until="2026-12-31")
     assert today["event_receive_timestamp"].max() <= NOW
