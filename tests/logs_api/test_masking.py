@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import appmetrica_frames as af
+from appmetrica_frames.client import open_connection
 from appmetrica_frames.logs_api.masking import MASK, TokenMask
 from appmetrica_frames.util.config import Secret
 
@@ -122,6 +123,15 @@ def test_an_echo_is_in_no_error_and_no_log(
     assert len(caplog.records) > 5
     assert "3b9ac9ff" not in shown
     assert "3b9ac9ff" not in decode(shown)
+
+
+def test_the_headers_of_a_response_are_masked(raw_server: Any) -> None:
+    """They are among the local variables that reports of errors show."""
+    server = raw_server(lambda *_: response("200 OK", "no", "X-Echo: OAuth canary%2Dtoken"))
+    with resolve_settings(server.client()).connect() as connection:
+        opened = connection.open("/")
+        assert opened.headers["x-echo"] == "OAuth ***"
+        opened.close()
 
 
 def test_a_gzipped_echo_is_masked(raw_server: Any) -> None:

@@ -377,6 +377,30 @@ def test_a_part_that_ended_too_long_ago_has_the_export_built_again(kind: Kind) -
     assert server.builds - builds == (1 if kind == "one build" else 2)
 
 
+def test_a_resumed_part_0_that_is_yet_to_be_built_lets_no_old_part_in() -> None:
+    """The job was ordered 20 hours ago and lost; the file of the other part is 10 hours old."""
+    server = ModelServer("a build each", 2)
+    server.files[Part(1, 2)] = server.now - 36_000
+    caller, began = Caller(server, pending=ResumedJob(server.now - 72_000, parts=2)), server.now
+    caller.call(Policy(max_age=60.0))
+    assert min(caller.received.values()) >= began
+
+
+@pytest.mark.parametrize(
+    ("parts", "age", "headers"),
+    [(1, 3600, [None]), (1, 3601, [None, "max-age=3600"]), (2, 3598, [None]), (2, 3600, [None, "no-cache"])],
+)
+def test_the_age_of_a_job_that_has_ended_is_taken_strictly(parts: int, age: float, headers: list[str | None]) -> None:
+    """The parts can be a second older than the first, as max-age is rounded up."""
+    server = ModelServer("one build", parts, preparation=0.0)
+    server.files[server.key(Part(0, parts))] = server.now - age
+    caller = Caller(server, pending=ResumedJob(server.now - age, parts=parts))
+    caller.call(Policy(max_age=3600.0))
+    sent = [header for part, header in caller.headers if part.number == 0]
+    assert sent[: len(headers)] == headers
+    assert set(sent[len(headers) :]) <= {None}
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_restarted_download_orders_nothing_again(kind: Kind) -> None:
     server = ModelServer(kind, 4)

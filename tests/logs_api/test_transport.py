@@ -7,13 +7,16 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any, cast
 
+import httpcore
 import httpx
 import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.client import resolve_settings
+from appmetrica_frames.logs_api.network import MeteredStream
 from appmetrica_frames.logs_api.transport import ResponseBody, _environment_proxy
 from appmetrica_frames.progress import NullReporter
+from appmetrica_frames.util.clock import SystemClock
 
 if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
@@ -217,6 +220,29 @@ def test_the_first_of_several_rows_is_not_an_export(raw_server: Any) -> None:
     server = raw_server(lambda *_: answer(CONTENT).replace(b"Length: %d" % len(CONTENT), b"Length: %d" % length))
     with pytest.raises(af.DownloadError, match="longer than its Content-Length"):
         read(server)
+
+
+@pytest.mark.parametrize(("waiting", "is_longer"), [([], False), ([b""], False), ([b"x"], True)])
+def test_surplus_bytes_still_on_the_socket_are_noticed(waiting: list[bytes], is_longer: bool) -> None:  # noqa: FBT001
+    stream = MeteredStream(FakeSocket([b"HTTP/1.1 200 OK\r\n\r\nbody", *waiting]), SystemClock(), 5.0)
+    stream.read(100)
+    stream.start_body()
+    assert stream.has_more_than(4) is is_longer
+    assert stream.has_more_than(3)
+    assert not stream.has_more_than(50)
+
+
+class FakeSocket(httpcore.NetworkStream):
+    """Gives chunks, and is readable as long as there are any."""
+
+    def __init__(self, chunks: list[bytes]) -> None:
+        self._chunks = chunks
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
+        return self._chunks.pop(0)
+
+    def get_extra_info(self, info: str) -> bool:  # noqa: ARG002
+        return bool(self._chunks)
 
 
 @pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
