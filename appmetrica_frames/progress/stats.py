@@ -1,4 +1,4 @@
-"""What has come of an export so far, in words: how long it took, how much it is, how fast it came."""
+"""Statistics of a transfer, as text: how long it took, how much it was, how fast it came."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from appmetrica_frames.util.durations import format_duration
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appmetrica_frames.logs_api.queue import QueuePosition
+    from .reporter import QueuePosition
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 SPEED_AFTER = 0.1  # seconds; before that, a speed says nothing
@@ -40,7 +40,7 @@ class TransferStats:
         self._receiving = 0.0  # seconds that those took
 
     def enter(self, stage: str, size: int = 0) -> bool:
-        """Be in a stage; tell whether that is new. A body that comes again, from fewer bytes on, is a new one."""
+        """Enter a stage; return whether it is new. A body that starts again, with fewer bytes, is a new one."""
         new = stage != self.stage or size < self._size
         if new:
             self.leave()
@@ -49,26 +49,26 @@ class TransferStats:
         return new
 
     def leave(self) -> None:
-        """Be in no stage."""
+        """Leave the stage."""
         if self.stage == "downloading":
             self._received += self._size
             self._receiving += self._clock() - self._stage_began
         self.stage, self._size = "", 0
 
     def forget(self) -> None:
-        """Let what was received be nothing to speak of."""
+        """Forget what was received."""
         self.leave()
         self._received, self._receiving = 0, 0.0
 
     def downloaded(self, total: int | None) -> str:
-        """Say how far the body is that comes now."""
+        """Describe how far the current body is."""
         of = "" if total is None else f" of {format_bytes(total)}"
         seconds = self._clock() - self._stage_began
         rows = _rate(self.rows, self._receiving + seconds, _rows_per_second)
         return f"downloading {format_bytes(self._size)}{of}{_rate(self._size, seconds, _bytes_per_second)}{rows}"
 
     def result(self) -> str | None:
-        """Say what came in the end, if anything did."""
+        """Describe what was received in the end, if anything was."""
         self.leave()
         if not self._received:
             return None
@@ -77,24 +77,24 @@ class TransferStats:
         return f"ready in {format_duration(self._clock() - self._began)}, {size}{f', {rows}' if self.rows else ''}"
 
 
-def format_wait(waited: float, fraction: float | None, standing: QueuePosition | None) -> str:
-    """Say how long the server has prepared a file, and how far it is."""
-    known = known_fraction(fraction, standing)
-    said = [f"waiting {format_duration(waited)}"]
-    if standing and standing.ahead:
-        said.append(f"{standing.ahead} {'job' if standing.ahead == 1 else 'jobs'} before it")
+def format_wait(waited: float, fraction: float | None, position: QueuePosition | None) -> str:
+    """Describe how long the server has prepared a file, and how far it is."""
+    known = known_fraction(fraction, position)
+    parts = [f"waiting {format_duration(waited)}"]
+    if position and position.jobs_ahead:
+        parts.append(f"{position.jobs_ahead} {'job' if position.jobs_ahead == 1 else 'jobs'} before it")
     elif known is not None:
-        said.append(f"{known:.0%} prepared")
-    return ", ".join(said)
+        parts.append(f"{known:.0%} prepared")
+    return ", ".join(parts)
 
 
-def known_fraction(fraction: float | None, standing: QueuePosition | None) -> float | None:
-    """Return how much is prepared; the queue knows better than the text of an answer."""
-    return standing.fraction if standing else fraction
+def known_fraction(fraction: float | None, position: QueuePosition | None) -> float | None:
+    """Return how much is prepared; the queue is more exact than the text of a response."""
+    return position.fraction if position else fraction
 
 
 def format_bytes(size: float) -> str:
-    """Say a number of bytes in the unit that a person would choose, as in ``4.7 MB``."""
+    """Format a number of bytes in the unit that a person would choose, as in ``4.7 MB``."""
     units = iter(UNITS)
     unit = next(units)
     while size >= 999.5 and unit != UNITS[-1]:  # noqa: PLR2004 - what would be rounded to 1000

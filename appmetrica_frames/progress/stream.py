@@ -1,4 +1,4 @@
-"""Where progress is shown, and whether anybody looks there."""
+"""Where progress is shown, and whether anybody sees it there."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SafeStream:
             self.write(f"\r{' ' * (self.width - 1)}\r")
             self.flush()
 
-    def tell(self, line: str) -> None:
+    def write_line(self, line: str) -> None:
         """Show a line."""
         self.write(f"{line}\n")
         self.flush()

@@ -12,8 +12,9 @@ import appmetrica_frames as af
 from appmetrica_frames.client import resolve_settings
 from appmetrica_frames.emulator import Emulator, MovableClock
 from appmetrica_frames.logs_api import management
-from appmetrica_frames.logs_api.queue import QueuePosition, find_queue_position, get_queue_position
+from appmetrica_frames.logs_api.queue import find_queue_position, get_queue_position
 from appmetrica_frames.logs_api.texts import MAX_JSON
+from appmetrica_frames.progress import QueuePosition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import appmetrica_frames as af
-from appmetrica_frames.client import open_connection
+from appmetrica_frames.client import resolve_settings
 from appmetrica_frames.logs_api.masking import MASK, TokenMask
 from appmetrica_frames.util.config import Secret
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 import io
 import logging
 import math
+import os
 import re
 import sys
 import warnings
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from appmetrica_frames import Client, read_appmetrica
-from appmetrica_frames.logs_api.queue import QueuePosition
 from appmetrica_frames.progress import (
     CompositeReporter,
     LogLines,
     NullReporter,
     ProgressBar,
     ProgressLines,
+    QueuePosition,
     has_audience,
     report_progress,
 )
@@ -29,7 +31,8 @@ from appmetrica_frames.progress import stream as stream_module
 from appmetrica_frames.progress.stats import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from appmetrica_frames.emulator import Emulator
 
@@ -194,12 +197,12 @@ def test_a_failure_leaves_no_line(terminal: Terminal) -> None:
 
 def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: ProgressBar, terminal: Terminal) -> None:
     bars.preparing(1.0, None)
-    bars.say("resuming the job that was asked for 5 min ago")
+    bars.message("resuming the job that was asked for 5 min ago")
     bars.preparing(2.0, None)
     assert terminal.lines[0] == "events: resuming the job that was asked for 5 min ago"
     assert terminal.lines[-1].startswith("events: waiting 2 s |")
     bars.downloading(MB, None)
-    bars.say("from the store, built at most 3 d ago")
+    bars.message("from the store, built at most 3 d ago")
     bars.close(done=True)
     assert terminal.lines[1:] == ["events: from the store, built at most 3 d ago", ""]
 
@@ -207,7 +210,7 @@ def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: ProgressBar, ter
 def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, clock: Clock) -> None:
     first, second = ProgressBar("events", clock=clock), ProgressBar("crashes", clock=clock)
     first.preparing(1.0, None)
-    second.say("from the store")
+    second.message("from the store")
     assert terminal.lines[0] == "crashes: from the store"
     assert terminal.lines[-1].startswith("events: waiting 1 s |")
     first.close()
@@ -287,7 +290,7 @@ def test_lines_of_many_parts_are_few(lines: ProgressLines, told: list[str], cloc
 
 def test_what_is_said_once_is_a_line_and_the_last_word(lines: ProgressLines, told: list[str]) -> None:
     lines.downloading(MB, None)
-    lines.say("from the store, built at most 3 h ago")
+    lines.message("from the store, built at most 3 h ago")
     lines.close(done=True)
     assert told == ["events: downloading 1 MB", "events: from the store, built at most 3 h ago"]
 
@@ -329,7 +332,7 @@ def test_the_log_tells_of_a_whole_export_in_few_lines(
     read_appmetrica("push_tokens", **asked)
     second = [line for line in logged() if line.startswith("push_tokens: ")][len(first) :]
     missed, waiting, downloading, ready = (line.removeprefix("push_tokens: ") for line in first)
-    assert missed == "not from the store (the store holds no such export)"
+    assert missed == "not from the cache (the cache has no such export)"
     assert waiting.startswith("waiting 0 s")
     assert downloading.startswith("downloading ")
     assert re.fullmatch(r"ready in \d+ s, [\d.]+ kB downloaded(, .*/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", ready)
@@ -352,7 +355,7 @@ def test_progress_false_is_silent_everywhere(
         assert (reporter.is_visible, reporter.interval) == (False, math.inf)
         reporter.preparing(1.0, 0.5, QueuePosition(1, 0.5))
         reporter.downloading(1, 2)
-        reporter.say("from the store")
+        reporter.message("from the store")
     assert (terminal.getvalue(), capsys.readouterr().out) == ("", "")
 
 
@@ -382,7 +385,7 @@ def test_no_stream_at_all_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 def _whole_export(*, wanted: bool | None, at: Callable[[str], Any] = str) -> None:
     with report_progress("events", wanted=wanted) as reporter:
-        reporter.say("resuming")
+        reporter.message("resuming")
         reporter.preparing(0.0, None)
         at("while it waits")
         reporter.preparing(1.0, 0.5)
@@ -404,7 +407,7 @@ def test_a_bar_that_cannot_be_made_costs_nothing_and_is_not_tried_again(
     bars.preparing(1.0, None)
     assert (bars.is_visible, bars.interval) == (False, math.inf)
     bars.downloading(1, 2)
-    bars.say("from the store")
+    bars.message("from the store")
     bars.close(done=True)
     assert (tried, terminal.getvalue()) == ([1], "")
 
@@ -426,7 +429,7 @@ def test_in_a_notebook_without_widgets_the_plain_bar_is_used(
         assert has_audience()
         shown = ProgressBar("events", clock=clock)
         shown.preparing(80.0, 0.4)
-        shown.say("from the store")
+        shown.message("from the store")
     assert shown.is_visible
     said = capsys.readouterr()
     assert "events: waiting 1 min 20 s, 40% prepared" in said.out
@@ -440,30 +443,40 @@ def test_in_a_notebook_with_widgets_the_bar_is_one(
     made: list[Any] = []
 
     class Widget:
-        def __init__(self, **words: Any) -> None:
-            self.words = words
+        def __init__(self, *, delay: float, **parameters: Any) -> None:
+            assert delay > 0  # it is not shown before it is drawn
+            self.parameters, self.n, self.drawn, self.is_closed = parameters, 0.0, [], False
             made.append(self)
 
+        def set_description_str(self, desc: str, *, refresh: bool) -> None:
+            assert not refresh
+            self.desc = desc
+
+        def refresh(self) -> None:
+            self.drawn.append((self.desc, self.n))
+
         def close(self) -> None:
-            self.words["closed"] = True
+            self.is_closed = True
 
         @classmethod
         def write(cls, text: str, file: Any) -> None:
             file.write(f"{text}\n")
 
-    room: Any = ModuleType("tqdm.notebook")
-    room.tqdm = Widget
-    monkeypatch.setitem(sys.modules, "tqdm.notebook", room)
+    module: Any = ModuleType("tqdm.notebook")
+    module.tqdm = Widget
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", module)
     notebook(widgets=True)
-    shown = ProgressBar("events", clock=clock)
-    shown.preparing(80.0, 0.4)
-    shown.downloading(2 * MB, 2 * MB)
+    bar = ProgressBar("events", clock=clock)
+    bar.preparing(80.0, 0.4)
+    bar.downloading(2 * MB, 2 * MB)
     clock.now += 2
-    shown.close(done=True)
+    bar.close(done=True)
     waiting, downloading = made
-    assert (waiting.words["desc"], waiting.words["initial"]) == ("events: waiting 1 min 20 s, 40% prepared", 0.4)
-    assert (downloading.words["desc"], downloading.words["total"]) == ("events: downloading 2 MB of 2 MB", 2 * MB)
-    assert [bar.words["closed"] for bar in made] == [True, True]
+    assert waiting.drawn == [("events: waiting 1 min 20 s, 40% prepared", 0.4)]
+    assert downloading.drawn == [("events: downloading 2 MB of 2 MB", 2 * MB)]
+    assert downloading.parameters["total"] == 2 * MB
+    assert waiting.is_closed
+    assert downloading.is_closed
     assert capsys.readouterr() == ("events: ready in 2 s, 2 MB downloaded, 1 MB/s\n", "")
 
 
@@ -496,3 +509,74 @@ def test_a_notebook_is_known_by_its_shell(
 )
 def test_a_size_is_said_for_people(size: float, expected: str) -> None:
     assert format_bytes(size) == expected
+
+
+@pytest.fixture
+def real_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    """Give a terminal of 80 columns, whose width is known."""
+    pty = pytest.importorskip("pty")
+    import fcntl
+    import struct
+    import termios
+
+    keyboard, screen = pty.openpty()
+    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+    stream = Terminal()
+    monkeypatch.setattr(stream, "fileno", lambda: screen)
+    monkeypatch.setattr(stream_module, "sys", SimpleNamespace(stderr=stream, stdout=stream, modules=sys.modules))
+    yield stream
+    os.close(screen)
+    os.close(keyboard)
+
+
+def show_some_progress(clock: Clock) -> None:
+    with report_progress("events", wanted=True, clock=clock) as reporter:
+        reporter.preparing(1.0, 0.1)
+        reporter.preparing(2.0, 0.2)
+        reporter.downloading(MB, 2 * MB)
+        reporter.message("another process is fetching the same export")
+        reporter.downloading(MB, 2 * MB)
+
+
+class InterruptAt:
+    """Raises KeyboardInterrupt at the line of that number that is run in our modules, in the writes of a bar, too."""
+
+    def __init__(self, number: int) -> None:
+        self._left = number
+
+    def __call__(self, frame: FrameType, event: str, _: object) -> Any:
+        if "progress" not in Path(frame.f_code.co_filename).parent.name:
+            return None
+        if event == "line":
+            self._left -= 1
+            if self._left == 0:
+                raise KeyboardInterrupt
+        return self
+
+    @property
+    def is_spent(self) -> bool:
+        return self._left <= 0
+
+
+def test_ctrl_c_at_any_moment_leaves_no_bar_on_the_screen(real_terminal: Terminal, clock: Clock) -> None:
+    show_some_progress(clock)  # imports what it needs
+    interrupts = 0
+    while True:
+        real_terminal.seek(0)
+        real_terminal.truncate()
+        interrupt = InterruptAt(interrupts + 1)
+        sys.settrace(interrupt)
+        try:
+            show_some_progress(clock)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+        if not interrupt.is_spent:
+            break
+        interrupts += 1
+        last = real_terminal.lines[-1]  # a message may be cut; a bar must be gone
+        assert not re.match("events: (waiting|downloading)", last), (
+            f"at line {interrupts}: {real_terminal.getvalue()!r}"
+        )
+    assert interrupts > 200
