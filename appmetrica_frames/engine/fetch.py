@@ -19,10 +19,9 @@ from .schedule import application_queue
 if TYPE_CHECKING:
     from appmetrica_frames.cache.entry import CachedExport
     from appmetrica_frames.cache.store import ExportStore, PendingWrite
-    from appmetrica_frames.logs_api.queue import QueuePosition
     from appmetrica_frames.logs_api.steps import Wait
     from appmetrica_frames.logs_api.transport import Connection
-    from appmetrica_frames.progress import ProgressReporter
+    from appmetrica_frames.progress.reporter import ProgressReporter, QueuePosition
     from appmetrica_frames.request.export import ExportRequest
     from appmetrica_frames.request.part import Part
     from appmetrica_frames.util.clock import Clock
@@ -102,7 +101,7 @@ class ExportFetcher:
             return None
         message = f"resuming the job that was requested {format_duration(now - job.requested_at)} ago"
         log.info("%s: %s (%s)", self._request.title, message, freshness.reason)
-        self._reporter.say(message)
+        self._reporter.message(message)
         return job
 
 
@@ -133,7 +132,7 @@ class PreparationMonitor:
             self._write.save_pending_job(self.job)
         if wait.waited >= LONG_WAIT and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
-            self._reporter.say(DISABLED)
+            self._reporter.message(DISABLED)
         return self._find_position(wait.part)
 
     def is_disabled(self) -> bool:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from appmetrica_frames.cache.entry import CachedExport
     from appmetrica_frames.cache.policy import CachePolicy, FileTimes, Freshness
-    from appmetrica_frames.progress import ProgressReporter
+    from appmetrica_frames.progress.reporter import ProgressReporter
     from appmetrica_frames.util.clock import Clock
 
     from .fetch import ExportFetcher
@@ -154,7 +154,7 @@ class ExportResolver:
     def _report_hit(self, export: CachedExport, reason: str, now: float) -> None:
         log.info("%s: from the cache (%s)", self._title, reason)
         age = format_duration(max(0.0, now - export.times.built_not_before))
-        self._reporter.say(f"from the cache, built at most {age} ago")
+        self._reporter.message(f"from the cache, built at most {age} ago")
 
     def _log_miss(self, reason: str) -> None:
         if reason != self._logged_reason:  # the look-up is repeated once nobody else can fetch the export
@@ -214,7 +214,7 @@ class ExportResolver:
     def _report_lock(self) -> None:
         message = "another process is fetching the same export; waiting for it"
         log.info("%s: %s", self._title, message)
-        self._reporter.say(message)
+        self._reporter.message(message)
 
     def _make_room(self, export: ResolvedExport) -> None:
         limit = self._options.settings.client.max_bytes

@@ -25,12 +25,11 @@ from .steps import (
 from .texts import MAX_TEXT
 
 if TYPE_CHECKING:
-    from appmetrica_frames.progress import ProgressReporter
+    from appmetrica_frames.progress.reporter import ProgressReporter, QueuePosition
     from appmetrica_frames.request.export import ExportRequest
     from appmetrica_frames.request.part import Part
     from appmetrica_frames.util.clock import Clock
 
-    from .queue import QueuePosition
     from .retry import RetryPolicy
     from .steps import Reply, Step
     from .transport import Connection, HttpResponse, ResponseBody

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
 from appmetrica_frames.errors import AppMetricaError
+from appmetrica_frames.progress.reporter import QueuePosition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,22 +14,6 @@ if TYPE_CHECKING:
     from .transport import Connection
 
 QUEUE_PATH = "/logs/v1/export/get_active_queries"
-
-
-@dataclass(frozen=True, slots=True)
-class QueuePosition:
-    """How far a job is.
-
-    Attributes
-    ----------
-    ahead
-        The number of jobs before it in the queue.
-    fraction
-        How much of it is prepared, from 0 to 1.
-    """
-
-    ahead: int
-    fraction: float
 
 
 def get_queue_position(

@@ -8,23 +8,24 @@ import math
 import re
 import sys
 import warnings
+from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from appmetrica_frames import Client, read_appmetrica
-from appmetrica_frames.logs_api.queue import QueuePosition
 from appmetrica_frames.progress import (
     CompositeReporter,
     LogLines,
     NullReporter,
     ProgressBar,
     ProgressLines,
+    QueuePosition,
     has_audience,
     report_progress,
 )
-from appmetrica_frames.progress import bars as bars_room
+from appmetrica_frames.progress import bars as bars_module
 from appmetrica_frames.progress import stream as stream_module
 from appmetrica_frames.progress.stats import format_bytes
 
@@ -112,7 +113,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize(
-    ("fraction", "standing", "expected"),
+    ("fraction", "position", "expected"),
     [
         (None, None, "events: waiting 1 min 20 s |"),
         (0.4, None, "events: waiting 1 min 20 s, 40% prepared |"),
@@ -122,9 +123,9 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     ],
 )
 def test_a_wait_shows_its_length_and_how_far_the_job_is(
-    bars: ProgressBar, terminal: Terminal, fraction: float | None, standing: QueuePosition | None, expected: str
+    bars: ProgressBar, terminal: Terminal, fraction: float | None, position: QueuePosition | None, expected: str
 ) -> None:
-    bars.preparing(80.0, fraction, standing)
+    bars.preparing(80.0, fraction, position)
     assert terminal.lines[-1].startswith(expected)
 
 
@@ -194,21 +195,21 @@ def test_a_failure_leaves_no_line(terminal: Terminal) -> None:
 
 def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: ProgressBar, terminal: Terminal) -> None:
     bars.preparing(1.0, None)
-    bars.say("resuming the job that was asked for 5 min ago")
+    bars.message("resuming the job that was requested 5 min ago")
     bars.preparing(2.0, None)
-    assert terminal.lines[0] == "events: resuming the job that was asked for 5 min ago"
+    assert terminal.lines[0] == "events: resuming the job that was requested 5 min ago"
     assert terminal.lines[-1].startswith("events: waiting 2 s |")
     bars.downloading(MB, None)
-    bars.say("from the store, built at most 3 d ago")
+    bars.message("from the cache, built at most 3 d ago")
     bars.close(done=True)
-    assert terminal.lines[1:] == ["events: from the store, built at most 3 d ago", ""]
+    assert terminal.lines[1:] == ["events: from the cache, built at most 3 d ago", ""]
 
 
 def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, clock: Clock) -> None:
     first, second = ProgressBar("events", clock=clock), ProgressBar("crashes", clock=clock)
     first.preparing(1.0, None)
-    second.say("from the store")
-    assert terminal.lines[0] == "crashes: from the store"
+    second.message("from the cache")
+    assert terminal.lines[0] == "crashes: from the cache"
     assert terminal.lines[-1].startswith("events: waiting 1 s |")
     first.close()
 
@@ -287,9 +288,9 @@ def test_lines_of_many_parts_are_few(lines: ProgressLines, told: list[str], cloc
 
 def test_what_is_said_once_is_a_line_and_the_last_word(lines: ProgressLines, told: list[str]) -> None:
     lines.downloading(MB, None)
-    lines.say("from the store, built at most 3 h ago")
+    lines.message("from the cache, built at most 3 h ago")
     lines.close(done=True)
-    assert told == ["events: downloading 1 MB", "events: from the store, built at most 3 h ago"]
+    assert told == ["events: downloading 1 MB", "events: from the cache, built at most 3 h ago"]
 
 
 def test_elsewhere_lines_are_printed_for_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -329,12 +330,12 @@ def test_the_log_tells_of_a_whole_export_in_few_lines(
     read_appmetrica("push_tokens", **asked)
     second = [line for line in logged() if line.startswith("push_tokens: ")][len(first) :]
     missed, waiting, downloading, ready = (line.removeprefix("push_tokens: ") for line in first)
-    assert missed == "not from the store (the store holds no such export)"
+    assert missed == "not from the cache (the cache has no such export)"
     assert waiting.startswith("waiting 0 s")
     assert downloading.startswith("downloading ")
     assert re.fullmatch(r"ready in \d+ s, [\d.]+ kB downloaded(, .*/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", ready)
     (stored,) = second
-    assert re.fullmatch(r"push_tokens: from the store \(built at most \d+ s ago, within the server's 24 h\)", stored)
+    assert re.fullmatch(r"push_tokens: from the cache \(fetched \d+ s ago, within the server's 24 h\)", stored)
     assert capsys.readouterr() == ("", "")
 
 
@@ -352,7 +353,7 @@ def test_progress_false_is_silent_everywhere(
         assert (reporter.is_visible, reporter.interval) == (False, math.inf)
         reporter.preparing(1.0, 0.5, QueuePosition(1, 0.5))
         reporter.downloading(1, 2)
-        reporter.say("from the store")
+        reporter.message("from the cache")
     assert (terminal.getvalue(), capsys.readouterr().out) == ("", "")
 
 
@@ -382,7 +383,7 @@ def test_no_stream_at_all_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None
 
 def _whole_export(*, wanted: bool | None, at: Callable[[str], Any] = str) -> None:
     with report_progress("events", wanted=wanted) as reporter:
-        reporter.say("resuming")
+        reporter.message("resuming")
         reporter.preparing(0.0, None)
         at("while it waits")
         reporter.preparing(1.0, 0.5)
@@ -400,11 +401,11 @@ def test_a_bar_that_cannot_be_made_costs_nothing_and_is_not_tried_again(
         tried.append(1)
         raise ImportError("IProgress not found. Please update jupyter and ipywidgets.")
 
-    monkeypatch.setattr(bars_room, "_tqdm", missing)
+    monkeypatch.setattr(bars_module, "_bar_class", missing)
     bars.preparing(1.0, None)
     assert (bars.is_visible, bars.interval) == (False, math.inf)
     bars.downloading(1, 2)
-    bars.say("from the store")
+    bars.message("from the cache")
     bars.close(done=True)
     assert (tried, terminal.getvalue()) == ([1], "")
 
@@ -426,11 +427,11 @@ def test_in_a_notebook_without_widgets_the_plain_bar_is_used(
         assert has_audience()
         shown = ProgressBar("events", clock=clock)
         shown.preparing(80.0, 0.4)
-        shown.say("from the store")
+        shown.message("from the cache")
     assert shown.is_visible
     said = capsys.readouterr()
     assert "events: waiting 1 min 20 s, 40% prepared" in said.out
-    assert said.out.endswith("events: from the store\n")
+    assert said.out.endswith("events: from the cache\n")
     assert said.err == ""  # a notebook paints it red
 
 
@@ -444,12 +445,23 @@ def test_in_a_notebook_with_widgets_the_bar_is_one(
             self.words = words
             made.append(self)
 
+        def set_description_str(self, text: str, *, refresh: bool) -> None:
+            assert (text, refresh) == (self.words["desc"], False)
+
+        @classmethod
+        def get_lock(cls) -> Any:
+            return nullcontext()
+
+        def refresh(self, *, nolock: bool) -> None:
+            self.words["drawn"] = nolock
+
         def close(self) -> None:
             self.words["closed"] = True
 
         @classmethod
-        def write(cls, text: str, file: Any) -> None:
-            file.write(f"{text}\n")
+        def write(cls, text: str, *, file: Any, end: str, nolock: bool) -> None:
+            assert nolock
+            file.write(text + end)
 
     room: Any = ModuleType("tqdm.notebook")
     room.tqdm = Widget
@@ -463,6 +475,7 @@ def test_in_a_notebook_with_widgets_the_bar_is_one(
     waiting, downloading = made
     assert (waiting.words["desc"], waiting.words["initial"]) == ("events: waiting 1 min 20 s, 40% prepared", 0.4)
     assert (downloading.words["desc"], downloading.words["total"]) == ("events: downloading 2 MB of 2 MB", 2 * MB)
+    assert [bar.words["drawn"] for bar in made] == [True, True]
     assert [bar.words["closed"] for bar in made] == [True, True]
     assert capsys.readouterr() == ("events: ready in 2 s, 2 MB downloaded, 1 MB/s\n", "")
 
