@@ -1,10 +1,10 @@
-"""What people see while they wait: a bar in a terminal or a notebook, plain lines elsewhere and in the log."""
+"""What users see while they wait: bars in a terminal or a notebook, plain lines elsewhere and in the log."""
 
 from __future__ import annotations
 
 import logging
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from .bars import ProgressBar
@@ -15,7 +15,18 @@ from .stream import SafeStream, has_audience
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["CompositeReporter", "NullReporter", "ProgressReporter", "QueuePosition", "report_progress"]
+__all__ = [
+    "CompositeReporter",
+    "LogLines",
+    "NullReporter",
+    "ProgressBar",
+    "ProgressLines",
+    "ProgressReporter",
+    "QueuePosition",
+    "SafeStream",
+    "has_audience",
+    "report_progress",
+]
 
 log = logging.getLogger("appmetrica_frames")
 
@@ -24,7 +35,18 @@ log = logging.getLogger("appmetrica_frames")
 def report_progress(
     title: str, *, wanted: bool | None, clock: Callable[[], float] = time.monotonic
 ) -> Iterator[ProgressReporter]:
-    """Give a reporter as the user wants it; by default a bar where somebody can see it. The log is told in any case."""
+    """Yield the reporter of an export.
+
+    Parameters
+    ----------
+    title
+        What every line begins with.
+    wanted
+        False shows nothing, True shows plain lines where no bar can be shown, None shows bars only. The log gets its
+        lines in each case.
+    clock
+        Returns seconds that never go backwards.
+    """
     reporters: list[ProgressBar | ProgressLines] = []
     if log.isEnabledFor(logging.INFO):
         reporters.append(LogLines(title, log.info, clock=clock))
@@ -32,19 +54,11 @@ def report_progress(
         reporters.append(ProgressBar(title, clock=clock))
     elif wanted:
         reporters.append(ProgressLines(title, SafeStream().write_line, clock=clock))
-    try:
+    with ExitStack() as scope:
+        for reporter in reporters:
+            # Twice, because Ctrl-C may cut the first call short, and must not leave half a bar on the screen.
+            scope.callback(reporter.close)
+            scope.callback(reporter.close)
         yield reporters[0] if len(reporters) == 1 else CompositeReporter(reporters) if reporters else NullReporter()
         for reporter in reporters:
             reporter.close(done=True)
-    finally:
-        for reporter in reporters:
-            _close(reporter)
-
-
-def _close(reporter: ProgressBar | ProgressLines) -> None:
-    """Take a bar away, even if Ctrl-C is pressed meanwhile."""
-    try:
-        reporter.close()
-    except KeyboardInterrupt:
-        reporter.close()
-        raise

@@ -1,4 +1,4 @@
-"""One line that is drawn again and again, in a terminal or a notebook."""
+"""A progress bar: one line that is redrawn in place, in a terminal or in a notebook."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from .stats import TransferStats, format_wait, known_fraction
+from .stats import TransferStats, best_fraction, format_wait
 from .stream import SafeStream, in_notebook
 
 if TYPE_CHECKING:
@@ -19,29 +19,29 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appmetrica_frames")
 
-REDRAW_SECONDS = 0.1  # between two pictures of a download
-FREE_COLUMNS = 3  # at the end of a line, where a terminal shows that Ctrl-C was pressed
-NOT_AT_ONCE = 1e-9  # seconds: a bar draws itself when it is told to, not while it is made
+REDRAW_INTERVAL = 0.1  # seconds between two updates of a download
+MARGIN = 3  # columns at the end of a line, where a terminal echoes Ctrl-C
+NOT_YET = 1e-9  # seconds; any delay keeps tqdm from drawing a bar while it creates it
 
 
-def _harmless(show: Callable[..., None]) -> Callable[..., None]:
-    """Keep the export going if progress cannot be shown: after the first failure, nothing is shown any more."""
+def _never_fail(report: Callable[..., None]) -> Callable[..., None]:
+    """Keep a failing display from failing the export: after the first error, nothing is shown any more."""
 
-    @wraps(show)
-    def show_safely(bars: ProgressBar, *args: Any, **kwargs: Any) -> None:
-        if not bars.is_visible:
+    @wraps(report)
+    def call(bar: ProgressBar, *args: Any, **kwargs: Any) -> None:
+        if not bar.is_visible:
             return
         try:
-            show(bars, *args, **kwargs)
+            report(bar, *args, **kwargs)
         except Exception as error:  # noqa: BLE001 - a stream, a terminal or a notebook may fail in any way
-            bars.is_visible, bars.interval = False, math.inf
+            bar.is_visible, bar.interval = False, math.inf
             log.debug("progress cannot be shown: %r", error)
 
-    return show_safely
+    return call
 
 
 class ProgressBar:
-    """One line for the stage, waiting or downloading, and a line at the end that stays."""
+    """One line that shows the stage, waiting or downloading, and a line at the end that stays."""
 
     def __init__(self, title: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self.is_visible = True
@@ -50,71 +50,82 @@ class ProgressBar:
         self._clock = clock
         self._stats = TransferStats(clock=clock)
         self._bar: Any = None
-        self._drawn = -math.inf
+        self._drawn_at = -math.inf
 
-    @_harmless
+    @_never_fail
     def preparing(self, waited: float, fraction: float | None, position: QueuePosition | None = None) -> None:
         if self._stats.enter("waiting"):
             self._clear()
         text = format_wait(waited, fraction, position)
-        self._draw(text, known_fraction(fraction, position) or 0.0, total=1.0)
+        self._draw(text, best_fraction(fraction, position) or 0.0, total=1.0)
 
-    @_harmless
+    @_never_fail
     def downloading(self, size: int, total: int | None) -> None:
         if self._stats.enter("downloading", size):
             self._clear()
         now = self._clock()
-        if now - self._drawn < REDRAW_SECONDS and size != total:
+        if now - self._drawn_at < REDRAW_INTERVAL and size != total:
             return
-        self._drawn = now
-        self._draw(self._stats.downloaded(total), size, total=total)
+        self._drawn_at = now
+        self._draw(self._stats.format_download(total), size, total=total)
 
-    @_harmless
+    @_never_fail
     def decoded(self, rows: int) -> None:
         self._stats.rows = rows
 
-    @_harmless
+    @_never_fail
     def message(self, text: str) -> None:
         self._clear()
-        self._stats.forget()  # whatever was received, this message is the last word on it
+        self._stats.forget()  # no summary of the transfer follows a message
         self._write(text)
 
-    @_harmless
+    @_never_fail
     def close(self, *, done: bool = False) -> None:
-        """Take the bar away; if the export is there, show its size and speed."""
+        """Remove the bar; print a summary if the export has arrived. May be called again."""
         self._clear()
-        result = self._stats.result()
-        if done and result:
-            self._write(result)
+        summary = self._stats.format_summary()
+        if done and summary:
+            self._write(summary)
 
     def _clear(self) -> None:
-        """Take the bar away. It is kept until that is done: an interrupt in between leaves it to the next call."""
-        self._drawn = -math.inf
-        if self._bar is not None:
-            self._bar.total = None  # closed before it is full, a notebook's bar would turn red and stay
-            self._bar.close()
-            SafeStream().clear()
-            self._bar = None
+        """Remove the bar. Until that has succeeded the bar is kept, so that an interrupted call can be repeated."""
+        self._drawn_at = -math.inf
+        if self._bar is None:
+            return
+        self._bar.total = None  # a notebook's bar that is closed before it is full would turn red and stay
+        self._bar.delay = 0  # tqdm does not clear what it believes not to be drawn yet
+        self._bar.disable = False  # nor what it began to close
+        self._bar.close()
+        SafeStream().clear()
+        self._bar = None
 
     def _draw(self, text: str, n: float, *, total: float | None) -> None:
+        description = f"{self._title}: {text}"
         if self._bar is None:
-            # It must be known before it draws anything: one that Ctrl-C takes from us would stay on the screen.
-            self._bar = self._make_bar(total)
+            # Created first and drawn afterwards: a bar that Ctrl-C interrupts while it is drawn can then be cleared.
+            self._bar = _create_bar(description, n, total)
         self._bar.n = n
-        self._bar.set_description_str(f"{self._title}: {text}", refresh=False)
-        self._bar.refresh()
-
-    def _make_bar(self, total: float | None) -> Any:
-        stream = SafeStream()
-        width = {"ncols": stream.width - FREE_COLUMNS} if stream.width else {}
-        shape = "{desc}" if total is None else "{desc} |{bar}|"
-        return _tqdm()(total=total, bar_format=shape, leave=False, file=stream, delay=NOT_AT_ONCE, **width)
+        self._bar.set_description_str(description, refresh=False)
+        with self._bar.get_lock():  # an interrupted refresh() would never release it
+            self._bar.refresh(nolock=True)
 
     def _write(self, text: str) -> None:
-        _tqdm().write(f"{self._title}: {text}", file=SafeStream())
+        bars = _bar_class()
+        with bars.get_lock():  # write() would release it before it is taken, if interrupted there
+            bars.write(f"{self._title}: {text}\n", file=SafeStream(), end="", nolock=True)
 
 
-def _tqdm() -> Any:
+def _create_bar(description: str, n: float, total: float | None) -> Any:
+    """Return a bar that is not drawn yet."""
+    layout = "{desc}" if total is None else "{desc} |{bar}|"
+    screen = SafeStream()
+    width = {"ncols": screen.width - MARGIN} if screen.width else {}
+    return _bar_class()(
+        desc=description, initial=n, total=total, bar_format=layout, leave=False, file=screen, delay=NOT_YET, **width
+    )
+
+
+def _bar_class() -> Any:
     if in_notebook():
         try:
             import_module("ipywidgets")

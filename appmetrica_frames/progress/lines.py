@@ -1,4 +1,4 @@
-"""Plain lines, where nothing can be drawn: in CI, in cron's mail, in files and in the log."""
+"""Progress as plain lines, where nothing can be redrawn: in CI, in cron's mail, in files and in the log."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
 
     from .reporter import QueuePosition
 
-REPEAT_SECONDS = (30.0, 300.0)  # between two lines without anything new: at first, and at most
+FIRST_PAUSE, LONGEST_PAUSE = 30.0, 300.0  # seconds between two lines of the same stage
 
 
 class ProgressLines:
-    """A plain line for each change, and less and less often for what goes on: for CI, cron and files."""
+    """A line for each new stage, and ever fewer lines while a stage lasts."""
 
     def __init__(
-        self, title: str, write: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
+        self, title: str, write_line: Callable[[str], None], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.is_visible = True
-        self.interval = REPEAT_SECONDS[0]
+        self.interval = FIRST_PAUSE
         self._title = title
-        self._write_line = write
+        self._write_line = write_line
         self._clock = clock
         self._stats = TransferStats(clock=clock)
         self._reported: set[tuple[str, int]] = set()
-        self._pause = REPEAT_SECONDS[0]
+        self._pause = FIRST_PAUSE
         self._due = -math.inf
 
     def preparing(self, waited: float, fraction: float | None, position: QueuePosition | None = None) -> None:
@@ -40,7 +40,7 @@ class ProgressLines:
     def downloading(self, size: int, total: int | None) -> None:
         self._stats.enter("downloading", size)
         if self._is_due("downloading"):
-            self._write(self._stats.downloaded(total))
+            self._write(self._stats.format_download(total))
 
     def decoded(self, rows: int) -> None:
         self._stats.rows = rows
@@ -50,18 +50,18 @@ class ProgressLines:
         self._write(text)
 
     def close(self, *, done: bool = False) -> None:
-        """If the export is there, write its size and speed."""
-        result = self._stats.result()
-        if done and result:
-            self._write(result)
+        """Print a summary if the export has arrived. May be called again."""
+        summary = self._stats.format_summary()
+        if done and summary:
+            self._write(summary)
 
-    def _is_due(self, stage: str, ahead: int = 0) -> bool:
-        # What was reported once is nothing new: an export in 64 parts waits and downloads 64 times.
-        new, now = (stage, ahead) not in self._reported, self._clock()
+    def _is_due(self, stage: str, jobs_ahead: int = 0) -> bool:
+        # A stage is new once per export only: an export in 64 parts waits and downloads 64 times.
+        new, now = (stage, jobs_ahead) not in self._reported, self._clock()
         if not new and now < self._due:
             return False
-        self._reported.add((stage, ahead))
-        self._pause = REPEAT_SECONDS[0] if new else min(2 * self._pause, REPEAT_SECONDS[1])
+        self._reported.add((stage, jobs_ahead))
+        self._pause = FIRST_PAUSE if new else min(2 * self._pause, LONGEST_PAUSE)
         self._due = now + self._pause
         return True
 
@@ -70,7 +70,7 @@ class ProgressLines:
 
 
 class LogLines(ProgressLines):
-    """Lines in the log, which has its own line with the reason for each message."""
+    """Lines in the log, which has the messages already, each with its reason."""
 
-    def message(self, text: str) -> None:  # noqa: ARG002 - it is logged elsewhere
+    def message(self, text: str) -> None:  # noqa: ARG002 - it is logged where it arises
         self._stats.forget()

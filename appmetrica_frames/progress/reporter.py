@@ -1,4 +1,4 @@
-"""Who is told how far an export is: the interface that the rest of the package knows."""
+"""The interface through which the package reports progress, and reporters that show nothing or pass it on."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class QueuePosition:
-    """How far a job in the server's queue is.
+    """Where a job is in the server's queue.
 
     Attributes
     ----------
     jobs_ahead
-        The number of jobs before it.
+        The number of jobs before it in the queue.
     fraction
         How much of it is prepared, from 0 to 1.
     """
@@ -27,30 +27,37 @@ class QueuePosition:
 
 
 class ProgressReporter(Protocol):
-    """Who is told how far an export is."""
+    """Receives the progress of one export."""
 
     @property
     def is_visible(self) -> bool:
-        """Whether anything is shown."""
+        """Whether anybody can see what is reported."""
 
     @property
     def interval(self) -> float:
-        """Seconds after which it wants to be told again that a wait goes on."""
+        """Seconds between two reports of the same wait."""
 
     def preparing(self, waited: float, fraction: float | None, position: QueuePosition | None = None) -> None:
-        """Show that the server prepares the file; `waited` in seconds, `fraction` from 0 to 1.
+        """Report that the server prepares the file.
 
-        Where the server's queue is known, `position` is more exact than `fraction`.
+        Parameters
+        ----------
+        waited
+            Seconds since the wait began.
+        fraction
+            How much is prepared, from 0 to 1, according to the export's own answer.
+        position
+            The job's position in the queue; more precise than `fraction`.
         """
 
     def downloading(self, size: int, total: int | None) -> None:
-        """Show how many bytes of the body have come, of how many if that is known."""
+        """Report that `size` bytes of the body have arrived, of `total` if that is known."""
 
     def decoded(self, rows: int) -> None:
-        """Show how many rows of the export have been decoded."""
+        """Report that `rows` rows of the export have been decoded."""
 
     def message(self, text: str) -> None:
-        """Show a message once."""
+        """Report an event that is shown once."""
 
 
 class NullReporter:
@@ -73,7 +80,7 @@ class NullReporter:
 
 
 class CompositeReporter:
-    """Tells several reporters."""
+    """Passes every report on to several reporters."""
 
     def __init__(self, reporters: Sequence[ProgressReporter]) -> None:
         self._reporters = reporters

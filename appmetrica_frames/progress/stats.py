@@ -1,4 +1,4 @@
-"""Statistics of a transfer, as text: how long it took, how much it was, how fast it came."""
+"""How long an export took, how large it is and how fast it came, as numbers and as text."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from .reporter import QueuePosition
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
-SPEED_AFTER = 0.1  # seconds; before that, a speed says nothing
-DIGITS = 3
+MIN_DURATION = 0.1  # seconds; a rate over less time means nothing
+SIGNIFICANT_DIGITS = 3
 
 
 class TransferStats:
-    """Counts what comes, through the stages of waiting and downloading, of which there may be several.
+    """Counts the bytes, rows and seconds of an export over its stages, of which there may be several.
 
     Attributes
     ----------
     stage
-        What goes on: ``"waiting"``, ``"downloading"`` or nothing.
+        The current stage: ``"waiting"``, ``"downloading"`` or none.
     rows
         How many rows have been decoded.
     """
@@ -33,53 +33,56 @@ class TransferStats:
         self.stage = ""
         self.rows = 0
         self._clock = clock
-        self._began = clock()
-        self._stage_began = 0.0
+        self._started_at = clock()
+        self._stage_started_at = 0.0
         self._size = 0  # bytes of this body
         self._received = 0  # bytes of the bodies before it
         self._receiving = 0.0  # seconds that those took
 
     def enter(self, stage: str, size: int = 0) -> bool:
-        """Enter a stage; return whether it is new. A body that starts again, with fewer bytes, is a new one."""
-        new = stage != self.stage or size < self._size
-        if new:
+        """Enter a stage; return whether it is new. A body that restarts from fewer bytes is a new stage."""
+        is_new = stage != self.stage or size < self._size
+        if is_new:
             self.leave()
-            self.stage, self._stage_began = stage, self._clock()
+            self.stage, self._stage_started_at = stage, self._clock()
         self._size = size
-        return new
+        return is_new
 
     def leave(self) -> None:
-        """Leave the stage."""
+        """Leave the stage, and add its bytes and seconds to the totals."""
         if self.stage == "downloading":
             self._received += self._size
-            self._receiving += self._clock() - self._stage_began
+            self._receiving += self._clock() - self._stage_started_at
         self.stage, self._size = "", 0
 
     def forget(self) -> None:
-        """Forget what was received."""
+        """Reset the totals, so that there is nothing to summarize."""
         self.leave()
         self._received, self._receiving = 0, 0.0
 
-    def downloaded(self, total: int | None) -> str:
-        """Describe how far the current body is."""
-        of = "" if total is None else f" of {format_bytes(total)}"
-        seconds = self._clock() - self._stage_began
-        rows = _rate(self.rows, self._receiving + seconds, _rows_per_second)
-        return f"downloading {format_bytes(self._size)}{of}{_rate(self._size, seconds, _bytes_per_second)}{rows}"
+    def format_download(self, total: int | None) -> str:
+        """Describe how much of the current body has arrived, and how fast."""
+        of_total = "" if total is None else f" of {format_bytes(total)}"
+        seconds = self._clock() - self._stage_started_at
+        rows = _format_rate(self.rows, self._receiving + seconds, _rows_per_second)
+        speed = _format_rate(self._size, seconds, _bytes_per_second)
+        return f"downloading {format_bytes(self._size)}{of_total}{speed}{rows}"
 
-    def result(self) -> str | None:
-        """Describe what was received in the end, if anything was."""
+    def format_summary(self) -> str | None:
+        """Describe the whole transfer; None if nothing was received."""
         self.leave()
         if not self._received:
             return None
-        size = f"{format_bytes(self._received)} downloaded{_rate(self._received, self._receiving, _bytes_per_second)}"
-        rows = f"{self.rows:,} rows{_rate(self.rows, self._receiving, _rows_per_second)}"
-        return f"ready in {format_duration(self._clock() - self._began)}, {size}{f', {rows}' if self.rows else ''}"
+        speed = _format_rate(self._received, self._receiving, _bytes_per_second)
+        rows = f"{self.rows:,} rows{_format_rate(self.rows, self._receiving, _rows_per_second)}"
+        parts = [f"ready in {format_duration(self._clock() - self._started_at)}"]
+        parts.append(f"{format_bytes(self._received)} downloaded{speed}")
+        return ", ".join([*parts, rows] if self.rows else parts)
 
 
 def format_wait(waited: float, fraction: float | None, position: QueuePosition | None) -> str:
-    """Describe how long the server has prepared a file, and how far it is."""
-    known = known_fraction(fraction, position)
+    """Describe how long the server has been preparing a file, and how far it is."""
+    known = best_fraction(fraction, position)
     parts = [f"waiting {format_duration(waited)}"]
     if position and position.jobs_ahead:
         parts.append(f"{position.jobs_ahead} {'job' if position.jobs_ahead == 1 else 'jobs'} before it")
@@ -88,8 +91,8 @@ def format_wait(waited: float, fraction: float | None, position: QueuePosition |
     return ", ".join(parts)
 
 
-def known_fraction(fraction: float | None, position: QueuePosition | None) -> float | None:
-    """Return how much is prepared; the queue is more exact than the text of a response."""
+def best_fraction(fraction: float | None, position: QueuePosition | None) -> float | None:
+    """Return how much is prepared; the queue is more precise than the export's own answer."""
     return position.fraction if position else fraction
 
 
@@ -102,8 +105,8 @@ def format_bytes(size: float) -> str:
     return f"{size:.0f} {unit}" if unit == UNITS[0] else f"{size:.3g} {unit}"
 
 
-def _rate(count: float, seconds: float, said: Callable[[float], str]) -> str:
-    return f", {said(count / seconds)}" if count and seconds >= SPEED_AFTER else ""
+def _format_rate(count: float, seconds: float, format_one: Callable[[float], str]) -> str:
+    return f", {format_one(count / seconds)}" if count and seconds >= MIN_DURATION else ""
 
 
 def _bytes_per_second(rate: float) -> str:
@@ -111,4 +114,5 @@ def _bytes_per_second(rate: float) -> str:
 
 
 def _rows_per_second(rate: float) -> str:
-    return f"{round(rate, DIGITS - 1 - floor(log10(rate))) if rate >= 1 else rate:,.0f} rows/s"
+    digits = SIGNIFICANT_DIGITS - 1 - floor(log10(rate))
+    return f"{round(rate, digits) if rate >= 1 else rate:,.0f} rows/s"

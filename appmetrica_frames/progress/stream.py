@@ -1,4 +1,4 @@
-"""Where progress is shown, and whether anybody sees it there."""
+"""The stream that progress is written to, and whether anybody can see it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def has_audience() -> bool:
-    """Tell whether standard error is a terminal, or this is a notebook."""
+    """Return whether standard error is a terminal, or this is a notebook."""
     try:
         return in_notebook() or (sys.stderr is not None and sys.stderr.isatty())
     except ValueError:  # it is closed
@@ -19,33 +19,33 @@ def has_audience() -> bool:
 
 
 def in_notebook() -> bool:
-    """Tell whether a Jupyter kernel runs this, without importing IPython."""
+    """Return whether this runs in a Jupyter kernel, without importing IPython."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
 
 
 class SafeStream:
-    """A stream that may be closed or gone: what cannot be written there is lost."""
+    """The stream for progress. It may be closed or gone: what cannot be written is dropped."""
 
     def __init__(self) -> None:
         self._stream = _stream()
 
     @property
     def width(self) -> int:
-        """The columns of a terminal; 0 for anything else, and for one that does not say."""
+        """The columns of a terminal; 0 for anything else, and where they are unknown."""
         try:
             return 0 if in_notebook() or self._stream is None else os.get_terminal_size(self._stream.fileno()).columns
         except (OSError, ValueError):
             return 0
 
     def clear(self) -> None:
-        """Take away the last line of a terminal, with what was typed behind it."""
+        """Clear the current line of a terminal, with what was typed after it."""
         if self.width:
             self.write(f"\r{' ' * (self.width - 1)}\r")
             self.flush()
 
     def write_line(self, line: str) -> None:
-        """Show a line."""
+        """Write one line."""
         self.write(f"{line}\n")
         self.flush()
 
@@ -66,7 +66,7 @@ class SafeStream:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
 
-    def __eq__(self, other: object) -> bool:  # tqdm compares: other bars on the same stream make room for a text
+    def __eq__(self, other: object) -> bool:  # tqdm compares streams, to redraw other bars after a text
         return self._stream is getattr(other, "_stream", other)
 
     def __hash__(self) -> int:
@@ -74,5 +74,5 @@ class SafeStream:
 
 
 def _stream() -> TextIO | None:
-    # A notebook paints what comes on standard error red, as if something had gone wrong.
+    # A notebook shows standard error in red, as if something had gone wrong.
     return sys.stdout if in_notebook() else sys.stderr

@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import logging
 import math
-import os
 import re
 import sys
 import warnings
-from pathlib import Path
+from contextlib import nullcontext
 from types import ModuleType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +25,12 @@ from appmetrica_frames.progress import (
     has_audience,
     report_progress,
 )
-from appmetrica_frames.progress import bars as bars_room
+from appmetrica_frames.progress import bars as bars_module
 from appmetrica_frames.progress import stream as stream_module
 from appmetrica_frames.progress.stats import format_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from types import FrameType
+    from collections.abc import Callable
 
     from appmetrica_frames.emulator import Emulator
 
@@ -115,7 +113,7 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize(
-    ("fraction", "standing", "expected"),
+    ("fraction", "position", "expected"),
     [
         (None, None, "events: waiting 1 min 20 s |"),
         (0.4, None, "events: waiting 1 min 20 s, 40% prepared |"),
@@ -125,9 +123,9 @@ def notebook(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     ],
 )
 def test_a_wait_shows_its_length_and_how_far_the_job_is(
-    bars: ProgressBar, terminal: Terminal, fraction: float | None, standing: QueuePosition | None, expected: str
+    bars: ProgressBar, terminal: Terminal, fraction: float | None, position: QueuePosition | None, expected: str
 ) -> None:
-    bars.preparing(80.0, fraction, standing)
+    bars.preparing(80.0, fraction, position)
     assert terminal.lines[-1].startswith(expected)
 
 
@@ -197,21 +195,21 @@ def test_a_failure_leaves_no_line(terminal: Terminal) -> None:
 
 def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: ProgressBar, terminal: Terminal) -> None:
     bars.preparing(1.0, None)
-    bars.message("resuming the job that was asked for 5 min ago")
+    bars.message("resuming the job that was requested 5 min ago")
     bars.preparing(2.0, None)
-    assert terminal.lines[0] == "events: resuming the job that was asked for 5 min ago"
+    assert terminal.lines[0] == "events: resuming the job that was requested 5 min ago"
     assert terminal.lines[-1].startswith("events: waiting 2 s |")
     bars.downloading(MB, None)
-    bars.message("from the store, built at most 3 d ago")
+    bars.message("from the cache, built at most 3 d ago")
     bars.close(done=True)
-    assert terminal.lines[1:] == ["events: from the store, built at most 3 d ago", ""]
+    assert terminal.lines[1:] == ["events: from the cache, built at most 3 d ago", ""]
 
 
 def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, clock: Clock) -> None:
     first, second = ProgressBar("events", clock=clock), ProgressBar("crashes", clock=clock)
     first.preparing(1.0, None)
-    second.message("from the store")
-    assert terminal.lines[0] == "crashes: from the store"
+    second.message("from the cache")
+    assert terminal.lines[0] == "crashes: from the cache"
     assert terminal.lines[-1].startswith("events: waiting 1 s |")
     first.close()
 
@@ -290,9 +288,9 @@ def test_lines_of_many_parts_are_few(lines: ProgressLines, told: list[str], cloc
 
 def test_what_is_said_once_is_a_line_and_the_last_word(lines: ProgressLines, told: list[str]) -> None:
     lines.downloading(MB, None)
-    lines.message("from the store, built at most 3 h ago")
+    lines.message("from the cache, built at most 3 h ago")
     lines.close(done=True)
-    assert told == ["events: downloading 1 MB", "events: from the store, built at most 3 h ago"]
+    assert told == ["events: downloading 1 MB", "events: from the cache, built at most 3 h ago"]
 
 
 def test_elsewhere_lines_are_printed_for_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
@@ -355,7 +353,7 @@ def test_progress_false_is_silent_everywhere(
         assert (reporter.is_visible, reporter.interval) == (False, math.inf)
         reporter.preparing(1.0, 0.5, QueuePosition(1, 0.5))
         reporter.downloading(1, 2)
-        reporter.message("from the store")
+        reporter.message("from the cache")
     assert (terminal.getvalue(), capsys.readouterr().out) == ("", "")
 
 
@@ -403,11 +401,11 @@ def test_a_bar_that_cannot_be_made_costs_nothing_and_is_not_tried_again(
         tried.append(1)
         raise ImportError("IProgress not found. Please update jupyter and ipywidgets.")
 
-    monkeypatch.setattr(bars_room, "_tqdm", missing)
+    monkeypatch.setattr(bars_module, "_bar_class", missing)
     bars.preparing(1.0, None)
     assert (bars.is_visible, bars.interval) == (False, math.inf)
     bars.downloading(1, 2)
-    bars.message("from the store")
+    bars.message("from the cache")
     bars.close(done=True)
     assert (tried, terminal.getvalue()) == ([1], "")
 
@@ -429,11 +427,11 @@ def test_in_a_notebook_without_widgets_the_plain_bar_is_used(
         assert has_audience()
         shown = ProgressBar("events", clock=clock)
         shown.preparing(80.0, 0.4)
-        shown.message("from the store")
+        shown.message("from the cache")
     assert shown.is_visible
     said = capsys.readouterr()
     assert "events: waiting 1 min 20 s, 40% prepared" in said.out
-    assert said.out.endswith("events: from the store\n")
+    assert said.out.endswith("events: from the cache\n")
     assert said.err == ""  # a notebook paints it red
 
 
@@ -443,40 +441,42 @@ def test_in_a_notebook_with_widgets_the_bar_is_one(
     made: list[Any] = []
 
     class Widget:
-        def __init__(self, *, delay: float, **parameters: Any) -> None:
-            assert delay > 0  # it is not shown before it is drawn
-            self.parameters, self.n, self.drawn, self.is_closed = parameters, 0.0, [], False
+        def __init__(self, **words: Any) -> None:
+            self.words = words
             made.append(self)
 
-        def set_description_str(self, desc: str, *, refresh: bool) -> None:
-            assert not refresh
-            self.desc = desc
-
-        def refresh(self) -> None:
-            self.drawn.append((self.desc, self.n))
-
-        def close(self) -> None:
-            self.is_closed = True
+        def set_description_str(self, text: str, *, refresh: bool) -> None:
+            assert (text, refresh) == (self.words["desc"], False)
 
         @classmethod
-        def write(cls, text: str, file: Any) -> None:
-            file.write(f"{text}\n")
+        def get_lock(cls) -> Any:
+            return nullcontext()
 
-    module: Any = ModuleType("tqdm.notebook")
-    module.tqdm = Widget
-    monkeypatch.setitem(sys.modules, "tqdm.notebook", module)
+        def refresh(self, *, nolock: bool) -> None:
+            self.words["drawn"] = nolock
+
+        def close(self) -> None:
+            self.words["closed"] = True
+
+        @classmethod
+        def write(cls, text: str, *, file: Any, end: str, nolock: bool) -> None:
+            assert nolock
+            file.write(text + end)
+
+    room: Any = ModuleType("tqdm.notebook")
+    room.tqdm = Widget
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", room)
     notebook(widgets=True)
-    bar = ProgressBar("events", clock=clock)
-    bar.preparing(80.0, 0.4)
-    bar.downloading(2 * MB, 2 * MB)
+    shown = ProgressBar("events", clock=clock)
+    shown.preparing(80.0, 0.4)
+    shown.downloading(2 * MB, 2 * MB)
     clock.now += 2
-    bar.close(done=True)
+    shown.close(done=True)
     waiting, downloading = made
-    assert waiting.drawn == [("events: waiting 1 min 20 s, 40% prepared", 0.4)]
-    assert downloading.drawn == [("events: downloading 2 MB of 2 MB", 2 * MB)]
-    assert downloading.parameters["total"] == 2 * MB
-    assert waiting.is_closed
-    assert downloading.is_closed
+    assert (waiting.words["desc"], waiting.words["initial"]) == ("events: waiting 1 min 20 s, 40% prepared", 0.4)
+    assert (downloading.words["desc"], downloading.words["total"]) == ("events: downloading 2 MB of 2 MB", 2 * MB)
+    assert [bar.words["drawn"] for bar in made] == [True, True]
+    assert [bar.words["closed"] for bar in made] == [True, True]
     assert capsys.readouterr() == ("events: ready in 2 s, 2 MB downloaded, 1 MB/s\n", "")
 
 
@@ -509,79 +509,3 @@ def test_a_notebook_is_known_by_its_shell(
 )
 def test_a_size_is_said_for_people(size: float, expected: str) -> None:
     assert format_bytes(size) == expected
-
-
-@pytest.fixture
-def real_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
-    """Give a terminal of 80 columns, whose width is known."""
-    pty = pytest.importorskip("pty")
-    import fcntl
-    import struct
-    import termios
-
-    keyboard, screen = pty.openpty()
-    fcntl.ioctl(screen, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
-    stream = Terminal()
-    monkeypatch.setattr(stream, "fileno", lambda: screen)
-    monkeypatch.setattr(stream_module, "sys", SimpleNamespace(stderr=stream, stdout=stream, modules=sys.modules))
-    yield stream
-    os.close(screen)
-    os.close(keyboard)
-
-
-MESSAGE = "another process is fetching the same export"
-
-
-def show_some_progress(clock: Clock) -> None:
-    with report_progress("events", wanted=True, clock=clock) as reporter:
-        reporter.preparing(1.0, 0.1)
-        reporter.preparing(2.0, 0.2)
-        reporter.downloading(MB, 2 * MB)
-        reporter.message(MESSAGE)
-        reporter.downloading(MB, 2 * MB)
-
-
-class InterruptAt:
-    """Raises KeyboardInterrupt at the line of that number that is run in our modules, in the writes of a bar, too."""
-
-    def __init__(self, number: int) -> None:
-        self._left = number
-
-    def __call__(self, frame: FrameType, event: str, _: object) -> Any:
-        if "progress" not in Path(frame.f_code.co_filename).parent.name:
-            return None
-        if event == "line":
-            self._left -= 1
-            if self._left == 0:
-                raise KeyboardInterrupt
-        return self
-
-    @property
-    def is_spent(self) -> bool:
-        return self._left <= 0
-
-
-def test_ctrl_c_at_any_moment_leaves_no_bar_on_the_screen(real_terminal: Terminal, clock: Clock) -> None:
-    show_some_progress(clock)  # imports what it needs
-    interrupts = 0
-    while True:
-        real_terminal.seek(0)
-        real_terminal.truncate()
-        interrupt = InterruptAt(interrupts + 1)
-        sys.settrace(interrupt)
-        kept: KeyboardInterrupt | None = None  # as a program keeps it that says why it ends; with it, the bar is kept
-        try:
-            show_some_progress(clock)
-        except KeyboardInterrupt as error:
-            kept = error
-        finally:
-            sys.settrace(None)
-        if kept is None:
-            break
-        assert interrupt.is_spent
-        interrupts += 1
-        last = real_terminal.lines[-1]  # a message may be cut; a bar must be gone
-        assert f"events: {MESSAGE}".startswith(last) or last.startswith("events: ready in"), (
-            f"at line {interrupts}: {real_terminal.getvalue()!r}"
-        )
-    assert interrupts > 200
