@@ -137,7 +137,7 @@ def _bar_class() -> Any:
             return _interruptible(notebook_bar)
     from tqdm import tqdm
 
-    tqdm.get_lock()  # creates it, for the subclass to share
+    tqdm.get_lock()  # type: ignore[no-untyped-call] # creates it, for the subclass to share
     return _interruptible(tqdm)
 
 

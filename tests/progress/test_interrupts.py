@@ -6,6 +6,7 @@ import io
 import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,7 @@ import termios
 
 COLUMNS = 80
 KEPT = {"events: resuming", "events: ready in 3 s, 2 MB downloaded, 1 MB/s", ""}
-DRAWING = tuple(os.path.dirname(module.__file__) for module in (tqdm_package, progress))
+DRAWING = tuple(str(Path(str(module.__file__)).parent) for module in (tqdm_package, progress))
 
 Stack = tuple[object, ...]
 
