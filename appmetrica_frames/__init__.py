@@ -11,6 +11,8 @@ The examples show what ``appmetrica-frames emulator`` answers.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from .util.version import __version__
+
 if TYPE_CHECKING:
     from .api import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
     from .cache.entry import CachedExport
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     from .json_columns.expand import expand_json
     from .parameters import ExportParameters
     from .schema.listing import list_fields, list_resources
-
-__version__ = "0.1.0"
 
 __all__ = [
     "AppMetricaError",

@@ -54,7 +54,7 @@ def test_a_read_from_the_store_loads_what_it_returns_and_no_more(
 def test_all_names_what_is_public() -> None:
     typed = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
     imported = {alias.name for node in ast.walk(typed) if isinstance(node, ast.ImportFrom) for alias in node.names}
-    assert set(af.__all__) == imported - {"import_module", "TYPE_CHECKING"} | {"__version__"}
+    assert set(af.__all__) == imported - {"import_module", "TYPE_CHECKING"}
     assert af.__all__ == sorted(af.__all__)
     assert set(af.__all__) <= set(dir(af))
 

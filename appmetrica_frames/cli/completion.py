@@ -1,4 +1,4 @@
-"""What the Tab key offers: names out of the catalogue and the store. It must be quick, and never fails."""
+"""Shell completion from the catalogue and the cache. It must be fast, and must never fail."""
 
 import warnings
 from collections.abc import Callable, Iterable
@@ -11,55 +11,55 @@ from appmetrica_frames.cache.manage import Cache
 from appmetrica_frames.errors import AppMetricaError
 from appmetrica_frames.schema import catalog
 
-LONGEST = 60
+MAX_DESCRIPTION = 60
 
-Offers = Iterable[tuple[str, str]]
-"""Words, each with what it means."""
-
-
-def resource_names(incomplete: str) -> Offers:
-    """Offer the resources."""
-    known = catalog.resources().values()
-    return [(kind.name, kind.title) for kind in known if kind.name.startswith(incomplete)]
+Completions = Iterable[tuple[str, str]]
+"""Completions, each with its description."""
 
 
-def listed_fields(ctx: typer.Context, incomplete: str) -> Offers:
-    """Offer the fields of the resource that stands before, each once, after a comma, too."""
+def resource_names(incomplete: str) -> Completions:
+    """Complete the name of a resource."""
+    resources = catalog.resources().values()
+    return [(resource.name, resource.title) for resource in resources if resource.name.startswith(incomplete)]
+
+
+def field_list(ctx: typer.Context, incomplete: str) -> Completions:
+    """Complete the last name in a list of fields with one that the list does not have yet."""
     before, comma, name = incomplete.rpartition(",")
-    offered = [(field, said) for field, said in _fields(ctx, name) if field not in before.split(",")]
-    return [(f"{before}{comma}{field}", said) for field, said in offered]
+    unused = [(field, text) for field, text in _fields(ctx, name) if field not in before.split(",")]
+    return [(f"{before}{comma}{field}", text) for field, text in unused]
 
 
-def named_field(ctx: typer.Context, incomplete: str) -> Offers:
-    """Offer a field that a value is given for."""
-    return [(f"{field}=", said) for field, said in _fields(ctx, incomplete)]
+def field_and_value(ctx: typer.Context, incomplete: str) -> Completions:
+    """Complete the field in ``field=value``."""
+    return [(f"{field}=", text) for field, text in _fields(ctx, incomplete)]
 
 
-def keys(ctx: typer.Context, incomplete: str) -> Offers:
-    """Offer the keys of the stored exports."""
+def cache_keys(ctx: typer.Context, incomplete: str) -> Completions:
+    """Complete the key of a cached export."""
     with warnings.catch_warnings(), suppress(AppMetricaError, OSError):
         warnings.simplefilter("ignore")
-        stored = Cache(ctx.params.get("cache_dir")).ls()
-        return [(export.key, export.resource) for export in stored if export.key.startswith(incomplete)]
+        exports = Cache(ctx.params.get("cache_dir")).ls()
+        return [(export.key, export.resource) for export in exports if export.key.startswith(incomplete)]
     return []
 
 
-def one_of(words: Iterable[str]) -> Callable[[str], Offers]:
-    """Offer a choice of words."""
+def choices(values: Iterable[str]) -> Callable[[str], Completions]:
+    """Return a completion for one of several values."""
 
-    def chosen(incomplete: str) -> Offers:
-        return [(word, "") for word in words if word.startswith(incomplete)]
+    def complete(incomplete: str) -> Completions:
+        return [(value, "") for value in values if value.startswith(incomplete)]
 
-    return chosen
-
-
-def _fields(ctx: typer.Context, incomplete: str) -> Offers:
-    known = catalog.resources()
-    # Where the last option still lacks its value, the resource is left among the words that are not parsed.
-    said = [word for word in (ctx.params.get("resource"), *ctx.args) if word in known]
-    fields = known[said[0]].fields.values() if said else ()
-    return [(field.name, _short(field.description)) for field in fields if field.name.startswith(incomplete)]
+    return complete
 
 
-def _short(text: str) -> str:
-    return shorten(text, LONGEST, placeholder="…")  # in some shells, a second line would be another word on offer
+def _fields(ctx: typer.Context, incomplete: str) -> Completions:
+    resources = catalog.resources()
+    # While the last option lacks its value, the resource is still among the arguments that are not parsed.
+    named = [name for name in (ctx.params.get("resource"), *ctx.args) if name in resources]
+    fields = resources[named[0]].fields.values() if named else ()
+    return [(field.name, _shorten(field.description)) for field in fields if field.name.startswith(incomplete)]
+
+
+def _shorten(text: str) -> str:
+    return shorten(text, MAX_DESCRIPTION, placeholder="…")  # some shells take a second line for another completion

@@ -1,4 +1,4 @@
-"""Exports: printed, written to a file, or left in the store."""
+"""Commands that fetch an export: to print it, to write it to a file, or to keep it in the cache."""
 
 import uuid
 from pathlib import Path
@@ -6,46 +6,46 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import client, library_words, signed
-from .talk import resumable, say
+from .options import parse_values, pop_client, with_options
+from .output import explain_resuming, format_count, print_message
 
 if TYPE_CHECKING:
     import polars as pl
 
-ENDINGS = (".parquet", ".csv")
+SUFFIXES = (".parquet", ".csv")
 
 
-def _read(resource: str, *, output: Path | None, **given: Any) -> None:
-    """Read an export; print it or write a file."""
-    asker, words = client(given), library_words(given)
-    with resumable(refresh=words["refresh"]):
+def _read(resource: str, *, output: Path | None, **values: Any) -> None:
+    """Read an export, and print it or write it to a file."""
+    client, parameters = pop_client(values), parse_values(values)
+    with explain_resuming(refresh=parameters["refresh"]):
         if output is None:
             from appmetrica_frames.api import read_appmetrica
 
-            typer.echo(str(read_appmetrica(resource, client=asker, **words)))
+            typer.echo(str(read_appmetrica(resource, client=client, **parameters)))
             return
         from appmetrica_frames.api import scan_appmetrica
 
-        rows = _write(scan_appmetrica(resource, client=asker, **words), output)
-    say(f"{rows:,} rows in {output}")
+        rows = _write(scan_appmetrica(resource, client=client, **parameters), output)
+    print_message(f"{format_count(rows, 'row')} in {output}")
 
 
-def _download(resource: str, **given: Any) -> None:
-    """Fetch an export; print where its Parquet is. A file may hold more columns than were asked for."""
+def _download(resource: str, **values: Any) -> None:
+    """Fetch an export and print the paths of its Parquet files, which may have more columns than requested."""
     from appmetrica_frames.api import download_appmetrica
 
-    asker, words = client(given), library_words(given)
-    with resumable(refresh=words["refresh"]):
-        for path in download_appmetrica(resource, client=asker, **words):
+    client, parameters = pop_client(values), parse_values(values)
+    with explain_resuming(refresh=parameters["refresh"]):
+        for path in download_appmetrica(resource, client=client, **parameters):
             typer.echo(path)
 
 
-def _writable(output: Path | None) -> Path | None:
-    """Refuse, before anything is fetched, a file that could not be written."""
+def _check_output(output: Path | None) -> Path | None:
+    """Reject a file that cannot be written, before anything is fetched."""
     if output is None:
         return None
-    if output.suffix.lower() not in ENDINGS:
-        raise typer.BadParameter(f"{str(output)!r} ends in neither {' nor '.join(ENDINGS)}.")
+    if output.suffix.lower() not in SUFFIXES:
+        raise typer.BadParameter(f"{str(output)!r} ends in neither {' nor '.join(SUFFIXES)}.")
     if not output.absolute().parent.is_dir():
         raise typer.BadParameter(f"There is no directory {str(output.absolute().parent)!r}.")
     if output.is_dir():
@@ -54,15 +54,15 @@ def _writable(output: Path | None) -> Path | None:
 
 
 def _write(lazy: "pl.LazyFrame", output: Path) -> int:
-    """Stream the rows to a file that appears whole or not at all; return their number."""
+    """Stream the rows to a file, which is replaced as a whole or not at all; return their number."""
     import polars as pl
 
-    beside = output.with_name(f".{output.name}.{uuid.uuid4().hex}.tmp")
+    temporary = output.with_name(f".{output.name}.{uuid.uuid4().hex}.tmp")
     try:
-        (lazy.sink_csv if output.suffix.lower() == ".csv" else lazy.sink_parquet)(beside)
-        beside.replace(output)
+        (lazy.sink_csv if output.suffix.lower() == ".csv" else lazy.sink_parquet)(temporary)
+        temporary.replace(output)
     finally:
-        beside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
     return int(lazy.select(pl.len()).collect().item())
 
 
@@ -72,10 +72,10 @@ OutputFile = Annotated[
         "--output",
         "-o",
         metavar="FILE",
-        callback=_writable,
-        help="Write to this .parquet or .csv file, replacing it, instead of printing the frame.",
+        callback=_check_output,
+        help="Write to this .parquet or .csv file, replacing it, instead of printing.",
     ),
 ]
 
-read = signed(_read, output=OutputFile)
-download = signed(_download)
+read = with_options(_read, output=OutputFile)
+download = with_options(_download)

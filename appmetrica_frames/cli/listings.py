@@ -1,22 +1,14 @@
-"""Lists: what can be exported, and the applications that a token sees."""
+"""Commands that list what can be exported, and the applications that a token can see."""
 
-from typing import Annotated
-
-import typer
-
-from .options import WORDS, ResourceName
-from .talk import AsJson, print_json, print_table
-
-BaseUrl = Annotated[
-    str | None, typer.Option("--base-url", help=WORDS["base_url"].help, metavar="URL", show_default=False)
-]
+from .options import BaseUrl, ResourceName
+from .output import AsJson, print_json, print_table
 
 
 def resources(*, as_json: AsJson = False) -> None:
-    """List what can be exported."""
-    from appmetrica_frames.schema.listing import list_resources as listed
+    """List the resources that can be exported."""
+    from appmetrica_frames.schema.listing import list_resources
 
-    rows = listed().rows(named=True)
+    rows = list_resources().rows(named=True)
     if as_json:
         print_json(rows)
         return
@@ -27,10 +19,10 @@ def resources(*, as_json: AsJson = False) -> None:
 
 
 def fields(resource: ResourceName, *, as_json: AsJson = False) -> None:
-    """List the fields of a resource. Legacy ones stand in older documentation only."""
-    from appmetrica_frames.schema.listing import list_fields as listed
+    """List the fields of a resource. Legacy fields are in older documentation only."""
+    from appmetrica_frames.schema.listing import list_fields
 
-    rows = listed(resource).rows(named=True)
+    rows = list_fields(resource).rows(named=True)
     if as_json:
         print_json(rows)
         return
@@ -40,7 +32,7 @@ def fields(resource: ResourceName, *, as_json: AsJson = False) -> None:
 
 
 def apps(*, base_url: BaseUrl = None, as_json: AsJson = False) -> None:
-    """List the applications that the token sees. Their time zones are those of dates and `*_datetime` columns."""
+    """List the applications that the token can see, with the time zones of their dates."""
     from appmetrica_frames.client import Client
 
     rows = Client(base_url=base_url).applications().rows(named=True)

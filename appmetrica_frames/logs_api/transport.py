@@ -12,9 +12,9 @@ from urllib.request import getproxies, proxy_bypass
 import httpcore
 import httpx
 
-from appmetrica_frames import __version__
 from appmetrica_frames.errors import DownloadError
 from appmetrica_frames.util.config import is_loopback
+from appmetrica_frames.util.version import __version__
 
 from .masking import TokenMask
 from .network import MeteredBackend, MeteredStream

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +134,14 @@ def _bar_class() -> Any:
         else:
             from tqdm.notebook import tqdm as notebook_bar
 
-            return notebook_bar
+            return _interruptible(notebook_bar)
     from tqdm import tqdm
 
-    return tqdm
+    tqdm.get_lock()  # type: ignore[no-untyped-call] # creates it, for the subclass to share
+    return _interruptible(tqdm)
+
+
+@cache
+def _interruptible(bar_class: Any) -> Any:
+    """Return a subclass without tqdm's monitor thread, whose half-created bars can be deleted silently."""
+    return type(bar_class.__name__, (bar_class,), {"monitor_interval": 0, "pos": 0})

@@ -48,7 +48,7 @@ def test_ls_and_info_are_json_for_scripts(command: Command, stored: list[CachedE
     (listed,) = json.loads(command("cache", "ls", "--resource", "events", "--json").stdout)
     events = stored[1]
     assert (listed["key"], listed["path"], listed["rows"]) == (events.key, str(events.path), events.rows)
-    assert listed["stored_at"] == events.stored_at.isoformat()
+    assert listed["fetched_at"] == events.fetched_at.isoformat()
     assert listed["request"] == events.request
     told = json.loads(command("cache", "info", "--json").stdout)
     assert told == {
@@ -69,13 +69,13 @@ def test_info_says_where_and_how_much(command: Command, stored: list[CachedExpor
 def test_an_empty_store_is_no_error(command: Command, tmp_path: Path) -> None:
     ran = command("cache", "ls", "--cache-dir", tmp_path / "empty")
     assert (ran.returncode, len(lines(ran.stdout))) == (0, 1)
-    assert ran.stderr == f"appmetrica-frames: no export is stored in {tmp_path / 'empty'}\n"
+    assert ran.stderr == f"appmetrica-frames: no export in the cache {tmp_path / 'empty'}\n"
 
 
 def test_verify_names_what_is_damaged_and_prune_removes_it(command: Command, stored: list[CachedExport]) -> None:
     ran = command("cache", "verify")
     assert (ran.returncode, ran.stdout) == (0, "")
-    assert ran.stderr == "appmetrica-frames: 2 exports sound, 0 files damaged\n"
+    assert ran.stderr == "appmetrica-frames: 2 exports intact, 0 files damaged\n"
     events = stored[1].path
     events.chmod(0o600)
     events.write_bytes(events.read_bytes()[:-1])
@@ -86,14 +86,14 @@ def test_verify_names_what_is_damaged_and_prune_removes_it(command: Command, sto
     assert (ran.returncode, json.loads(ran.stdout)["damaged"]) == (1, [str(events)])
     ran = command("cache", "prune", "--dry-run")
     assert (ran.returncode, lines(ran.stdout)) == (0, [str(events)])
-    assert "1 export and 0 leftovers would go" in ran.stderr
+    assert "1 export and 0 leftovers would be removed" in ran.stderr
     assert events.exists()
     assert lines(command("cache", "prune").stdout) == [str(events)]
     assert [export.resource for export in Cache().ls()] == ["push_tokens"]
 
 
 def test_prune_takes_the_words_of_the_library(command: Command, stored: list[CachedExport]) -> None:
-    for lent in Cache().directory.rglob("*.lent"):
+    for lent in Cache().directory.rglob("*.lease"):
         lent.unlink()
     assert command("cache", "prune", "--older-than", 3600, "--max-bytes", 10**9).stdout == ""
     planned = json.loads(command("cache", "prune", "--max-bytes", stored[0].size, "--dry-run", "--json").stdout)
@@ -112,5 +112,5 @@ def test_remove_removes_what_is_named(command: Command, stored: list[CachedExpor
     assert lines(ran.stdout) == [str(events.path)]
     assert f"1 export and 0 leftovers removed, {format_bytes(events.size)} freed" in ran.stderr
     assert command("cache", "remove", "--resource", "events").stdout == ""
-    assert lines(command("cache", "remove", "--all").stdout) == [str(tokens.path)]
+    assert lines(command("cache", "clear").stdout) == [str(tokens.path)]
     assert Cache().ls() == []

@@ -36,7 +36,7 @@ def test_the_demo_shows_a_whole_journey_in_under_a_minute(command: Command, room
     assert shapes[1] >= 200_000
     assert "appmetrica_device_id  UInt64" in ran.stdout
     assert "The same frame, 0 requests to the server." in ran.stdout
-    assert re.search(r"From the server +\d+\.\d\d s\nFrom the store +\d+\.\d\d s", ran.stdout)
+    assert re.search(r"From the server +\d+\.\d\d s\nFrom the cache +\d+\.\d\d s", ran.stdout)
     assert len(re.findall(rf"{re.escape(str(room))}\S+\.parquet", ran.stdout)) == 2
     assert re.search(r"events: waiting \d s, \d+% prepared", ran.stderr)
     assert re.search(r"events: ready in \d+ s, [\d.]+ MB downloaded, [\d.]+ [kM]B/s, [\d,]+ rows", ran.stderr)
@@ -46,6 +46,6 @@ def test_the_demo_shows_a_whole_journey_in_under_a_minute(command: Command, room
 @pytest.mark.parametrize("keep", [True, False])
 def test_the_store_of_the_demo_is_kept_if_asked(room: Path, monkeypatch: pytest.MonkeyPatch, *, keep: bool) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(room))
-    with demo._store(keep=keep) as directory:
+    with demo._temporary_cache(keep=keep) as directory:
         assert directory.parent == room
     assert directory.exists() is keep

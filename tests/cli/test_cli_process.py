@@ -17,7 +17,7 @@ import pytest
 from typer.testing import CliRunner
 
 from appmetrica_frames.cli import app
-from appmetrica_frames.cli.talk import NAME
+from appmetrica_frames.cli.output import PROGRAM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,7 +80,7 @@ def test_a_missing_token_is_one_line_and_exit_code_1(command: Command) -> None:
 
 def invoked(*words: object) -> Result:
     """Run a command in this process: what it refuses, it refuses before anything heavy begins."""
-    return CliRunner().invoke(app, [*map(str, words)], env={"APPMETRICA_TOKEN": "t"}, prog_name=NAME)
+    return CliRunner().invoke(app, [*map(str, words)], env={"APPMETRICA_TOKEN": "t"}, prog_name=PROGRAM)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def invoked(*words: object) -> Result:
     [
         (["read", "evnts", *DAY], "Did you mean 'events'?"),
         (["read", "events", *DAY, "--fields", "event_nam"], "Did you mean 'event_name'"),
-        (["read", "events", *DAY, "--fields", ""], "A field is named by a text"),
+        (["read", "events", *DAY, "--fields", ""], "A field name is a text"),
         (["read", "events", "--application-id", "key", *DAY[2:]], "application_id is the application's number"),
         (["read", "events", *DAY, "--max-age", "-1"], "max_age must be zero or more"),
         (["read", "events", *DAY, "--refresh", "--offline"], "drop one of the two"),
@@ -111,13 +111,13 @@ def test_a_request_that_cannot_be_made_is_one_line_and_exit_code_2(words: list[o
     ("words", "said"),
     [
         (["read", "events", "--date-since", "2024-07-01"], "--application-id"),
-        (["read", "events", *DAY, "--filters", "event_name"], "not like name=value"),
+        (["read", "events", *DAY, "--filters", "event_name"], "not have the form name=value"),
         (["read", "events", *DAY, "--filters", "event_name=a", "--filters", "event_name=b"], "given twice"),
-        (["read", "events", *DAY, "--schema-overrides", "city"], "not like name=value"),
+        (["read", "events", *DAY, "--schema-overrides", "city"], "not have the form name=value"),
         (["read", "events", *DAY, "-o", "out.xlsx"], "neither .parquet nor .csv"),
         (["read", "events", *DAY, "-o", "nowhere/out.csv"], "no directory"),
         (["read", "events", *DAY, "--token", "secret"], "No such option"),
-        (["cache", "remove"], "Say which exports"),
+        (["cache", "remove"], "Give --key or --resource"),
         (["sell"], "No such command"),
     ],
 )
@@ -255,7 +255,7 @@ def test_ctrl_c_ends_a_wait_with_one_line_that_says_how_to_resume(
     process = reading(command, "events", *map(str, DAY), *flags)
     last = stopped(process, signal.SIGINT)
     assert process.returncode == 130
-    assert last == f"appmetrica-frames: interrupted; {how} goes on with the same job"
+    assert last == f"appmetrica-frames: interrupted; {how} continues with the same job"
     again = reading(command, "events", *map(str, DAY))
     assert "resuming the job" in spoken_by(again.stderr, "waiting")
 

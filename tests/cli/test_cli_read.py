@@ -92,7 +92,7 @@ def test_download_prints_the_paths_of_what_it_stored(
 ) -> None:
     ran = command("download", *WORDS[1:], **served)
     assert ran.returncode == 0
-    assert re.fullmatch(r"events: from the store, built at most \d+ s ago\n", ran.stderr)
+    assert re.fullmatch(r"events: from the cache, built at most \d+ s ago\n", ran.stderr)
     assert ran.stdout.splitlines() == [str(export.path) for export in Cache().ls()]
     assert_frame_equal(pl.read_parquet(ran.stdout.splitlines(), columns=COLUMNS), expected, check_column_order=False)
 
@@ -112,9 +112,9 @@ def test_a_used_up_quota_is_made_up_for_by_a_stale_file(command: Command) -> Non
     assert ran.returncode == 0
     assert ran.stdout.startswith(f"shape: ({frame.height:_}, 1)")
     shown, warned = ran.stderr.splitlines()
-    assert shown.startswith("push_tokens: from the store, built at most")
+    assert shown.startswith("push_tokens: from the cache, built at most")
     assert warned.startswith("appmetrica-frames: CacheWarning: ")
-    assert "A stored file is returned instead" in warned
+    assert "A cached file is returned instead" in warned
 
 
 def test_a_second_read_needs_no_server(command: Command, served: dict[str, str], expected: pl.DataFrame) -> None:

@@ -125,7 +125,7 @@ def test_ctrl_c_leaves_one_line_that_says_how_to_go_on(
     shown = terminal(columns, command, "events", *DAY)
     shown.shows("events: waiting")
     shown.type(b"\x03")
-    assert shown.rows == ["appmetrica-frames: interrupted; the same command goes on with the same job"]
+    assert shown.rows == ["appmetrica-frames: interrupted; the same command continues with the same job"]
     assert shown.process.returncode == 130
 
 
@@ -139,5 +139,5 @@ def test_one_line_stays_of_a_download_and_one_of_a_read_from_the_store(
     assert ready.startswith("events: ready in ")
     assert "".join(path).endswith(".parquet")
     again = terminal(80, "download", "events", *DAY, "--fields", "event_name")
-    assert again.rows[0].startswith("events: from the store, built at most ")
+    assert again.rows[0].startswith("events: from the cache, built at most ")
     assert again.rows[1:] == path

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import sys
 import threading
+from contextlib import contextmanager
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import tqdm as tqdm_package
 from tqdm import tqdm
 
+from appmetrica_frames import progress
 from appmetrica_frames.progress import report_progress
 from appmetrica_frames.progress import stream as stream_module
 
@@ -29,7 +33,9 @@ import termios
 
 COLUMNS = 80
 KEPT = {"events: resuming", "events: ready in 3 s, 2 MB downloaded, 1 MB/s", ""}
-DRAWING = tuple(f"{os.sep}{folder}{os.sep}" for folder in ("tqdm", "progress"))
+DRAWING = tuple(str(Path(str(module.__file__)).parent) for module in (tqdm_package, progress))
+
+Stack = tuple[object, ...]
 
 
 class Screen(io.StringIO):
@@ -143,41 +149,56 @@ def test_an_interrupt_at_any_write_or_flush_leaves_a_clean_screen(screen: Screen
 
 def test_an_interrupt_at_any_call_while_drawing_leaves_a_clean_screen(screen: Screen) -> None:
     """Python looks for signals where a function begins and where a built-in one returns."""
-    interrupted = 0
-    while True:
+    report_export(ticks())  # what is done once only is done
+    moments: list[Stack] = []
+    with profiled(moments.append):
+        report_export(ticks())
+    assert len(set(moments)) > 100
+    for moment in dict.fromkeys(moments):
         screen.seek(0)
         screen.truncate()
-        count = Countdown(interrupted + 1, screen.type_ctrl_c)
-        sys.setprofile(_at_calls(count))
-        try:
+        with pytest.raises(KeyboardInterrupt), profiled(Interrupter(moment, screen)):
             report_export(ticks())
-        except KeyboardInterrupt:
-            interrupted += 1
-            sys.setprofile(None)
-            assert_clean(screen)
-        else:
-            assert count.left > 0, "the interrupt was lost"
-            break
-        finally:
-            sys.setprofile(None)
-    assert interrupted > 300
+        assert_clean(screen)
 
 
-def _at_calls(count: Countdown) -> Any:
+class Interrupter:
+    """Interrupts at one moment, once."""
+
+    def __init__(self, moment: Stack, screen: Screen) -> None:
+        self._moment: Stack | None = moment
+        self._screen = screen
+
+    def __call__(self, moment: Stack) -> None:
+        if moment == self._moment:
+            self._moment = None
+            self._screen.type_ctrl_c()
+
+
+@contextmanager
+def profiled(on_moment: Callable[[Stack], None]) -> Iterator[None]:
+    """Call a function at every moment at which a signal can interrupt progress or tqdm."""
+
     def profile(frame: FrameType, event: str, _: Any) -> None:
-        if count.left > 0 and event in {"call", "c_return"} and _is_drawing(frame):
-            count()
+        if event in {"call", "c_return"} and frame.f_code.co_filename.startswith(DRAWING):
+            stack = _stack(frame, event)
+            if stack is not None:
+                on_moment(stack)
 
-    return profile
+    sys.setprofile(profile)
+    try:
+        yield
+    finally:
+        sys.setprofile(None)
 
 
-def _is_drawing(frame: FrameType) -> bool:
-    path = frame.f_code.co_filename
-    if not any(folder in path for folder in DRAWING) or path == __file__:
-        return False
+def _stack(frame: FrameType, event: str) -> Stack | None:
+    """Return where the interpreter is; None where an interrupt reaches nobody, or comes over and over again."""
+    places: list[object] = [event]
     above: FrameType | None = frame
-    while above is not None:
-        if above.f_code.co_name == "__del__":  # an exception there reaches nobody
-            return False
+    while above is not None and above.f_code.co_filename != __file__:
+        if above.f_code.co_name in {"__del__", "<genexpr>"}:
+            return None
+        places += (above.f_code, above.f_lasti)
         above = above.f_back
-    return True
+    return tuple(places)

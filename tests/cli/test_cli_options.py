@@ -12,11 +12,10 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import appmetrica_frames
-from appmetrica_frames import Cache, Client, cli
+from appmetrica_frames import Cache, Client, cli, download_appmetrica
 from appmetrica_frames.cli import options
-from appmetrica_frames.cli.talk import NAME
+from appmetrica_frames.cli.output import PROGRAM
 from appmetrica_frames.emulator import serve
-from appmetrica_frames.engine import options as words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,24 +43,24 @@ def parameters(name: str) -> dict[str, Any]:
 def test_the_commands_are_known() -> None:
     assert set(COMMANDS) == {
         *("demo", "emulator", "apps", "resources", "fields", "read", "download"),
-        *("cache ls", "cache info", "cache verify", "cache prune", "cache remove"),
+        *("cache ls", "cache info", "cache verify", "cache prune", "cache remove", "cache clear"),
     }
 
 
 @pytest.mark.parametrize(("command", "own"), [("read", {"output"}), ("download", set())])
 def test_an_export_has_exactly_the_words_of_the_library(command: str, own: set[str]) -> None:
-    shared = set(inspect.signature(words.order).parameters) - {"client"}
-    assert set(parameters(command)) - own == shared | set(options.SETTINGS)
-    assert set(options.SETTINGS) <= set(inspect.signature(Client).parameters)
+    shared = set(inspect.signature(download_appmetrica).parameters) - {"client"}
+    assert set(parameters(command)) - own == shared | set(options.CLIENT_SETTINGS)
+    assert set(options.CLIENT_SETTINGS) <= set(inspect.signature(Client).parameters)
 
 
 def test_every_word_is_explained_and_none_besides() -> None:
-    assert set(parameters("download")) - {"resource"} == set(options.WORDS)
+    assert set(parameters("download")) - {"resource"} == set(options.SPECS)
 
 
-@pytest.mark.parametrize("word", [*inspect.signature(words.order).parameters, *options.SETTINGS])
+@pytest.mark.parametrize("word", [*inspect.signature(download_appmetrica).parameters, *options.CLIENT_SETTINGS])
 def test_an_option_is_its_word_with_dashes_and_the_same_default(word: str) -> None:
-    known = {**inspect.signature(Client).parameters, **inspect.signature(words.order).parameters}
+    known = {**inspect.signature(Client).parameters, **inspect.signature(download_appmetrica).parameters}
     if word in {"resource", "client"}:
         return
     option = parameters("read")[word]
@@ -71,13 +70,13 @@ def test_an_option_is_its_word_with_dashes_and_the_same_default(word: str) -> No
         assert option.default in (known[word].default, [])
 
 
-@pytest.mark.parametrize("verb", ["ls", "info", "verify", "prune", "remove"])
+@pytest.mark.parametrize("verb", ["ls", "info", "verify", "prune", "remove", "clear"])
 def test_the_options_over_the_store_are_the_words_of_cache(verb: str) -> None:
     known = dict(inspect.signature(getattr(Cache, verb)).parameters)
     del known["self"]
     own = {name: option for name, option in parameters(f"cache {verb}").items() if name in known}
     assert {name: option.default for name, option in own.items()} == {n: word.default for n, word in known.items()}
-    assert set(parameters(f"cache {verb}")) - set(own) - {"every"} == {"cache_dir", "as_json"}
+    assert set(parameters(f"cache {verb}")) - set(own) == {"cache_dir", "as_json"}
 
 
 def test_no_option_takes_a_token() -> None:
@@ -91,14 +90,14 @@ def test_the_emulator_command_has_the_options_of_serve() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_an_example_that_it_understands(name: str) -> None:
-    shown = CliRunner().invoke(cli.app, [*name.split(), "--help"], env={"COLUMNS": "100"}, prog_name=NAME)
+    shown = CliRunner().invoke(cli.app, [*name.split(), "--help"], env={"COLUMNS": "100"}, prog_name=PROGRAM)
     assert shown.exit_code == 0
-    assert shown.output.startswith(f"Usage: {NAME} {name}")
+    assert shown.output.startswith(f"Usage: {PROGRAM} {name}")
     assert all(option.help for option in COMMANDS[name].params)
-    said = [shlex.split(line) for line in shown.output.partition("Example")[2].splitlines() if NAME in line]
+    said = [shlex.split(line) for line in shown.output.partition("Example")[2].splitlines() if PROGRAM in line]
     assert said
     for words_said in said:
-        assert words_said[: 1 + len(name.split())] == [NAME, *name.split()]
+        assert words_said[: 1 + len(name.split())] == [PROGRAM, *name.split()]
         COMMANDS[name].make_context(name, words_said[1 + len(name.split()) :])
 
 
@@ -107,7 +106,7 @@ def test_fields_prints_the_catalogue_as_a_table(command: Command) -> None:
     assert ran.returncode == 0, ran.stderr
     heading, *lines = ran.stdout.splitlines()
     assert heading.split() == ["field", "dtype", "description"]
-    listed = appmetrica_frames.fields("events")
+    listed = appmetrica_frames.list_fields("events")
     assert [line.split()[0] for line in lines] == listed["field"].to_list()
     legacy = [line.split()[0] for line in lines if "(legacy)" in line]
     assert legacy == listed.filter("legacy")["field"].to_list()
@@ -115,13 +114,13 @@ def test_fields_prints_the_catalogue_as_a_table(command: Command) -> None:
 
 def test_fields_prints_the_catalogue_as_json(command: Command) -> None:
     ran = command("fields", "installations", "--json")
-    assert json.loads(ran.stdout) == appmetrica_frames.fields("installations").rows(named=True)
+    assert json.loads(ran.stdout) == appmetrica_frames.list_fields("installations").rows(named=True)
 
 
 def test_resources_are_a_table_or_json(command: Command) -> None:
     heading, *lines = command("resources").stdout.splitlines()
     assert heading.split() == ["resource", "fields", "dates", "title"]
-    listed = appmetrica_frames.resources()
+    listed = appmetrica_frames.list_resources()
     assert [line.split()[0] for line in lines] == listed["resource"].to_list()
     assert [line for line in lines if "(deprecated)" in line] == [
         line for line in lines if line.split()[0] == "profiles"

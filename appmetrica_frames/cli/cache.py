@@ -1,0 +1,148 @@
+"""Commands for the local cache: list it, check it, remove exports."""
+
+import time
+from typing import Annotated, Any
+
+import typer
+
+from appmetrica_frames.cache.entry import CachedExport
+from appmetrica_frames.cache.manage import Cache, PruneResult
+from appmetrica_frames.progress.stats import format_bytes
+from appmetrica_frames.util.durations import format_duration
+
+from . import completion
+from .options import CacheDirectory
+from .output import FAILED, AsJson, format_count, print_json, print_message, print_table
+
+app = typer.Typer(help="List, check and clear the local cache.", no_args_is_help=True, rich_markup_mode=None)
+
+Resource = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RESOURCE",
+        help="Only exports of this resource.",
+        show_default=False,
+        autocompletion=completion.resource_names,
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")]
+
+
+def ls(*, resource: Resource = None, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
+    """List the cached exports, the latest fetched first."""
+    cache = Cache(cache_dir)
+    exports = cache.ls(resource=resource)
+    if as_json:
+        print_json(exports)
+        return
+    if not exports:
+        print_message(f"no export{f' of {resource}' if resource else ''} in the cache {cache.directory}")
+    now = time.time()
+    rows = [_format_row(export, now) for export in exports]
+    print_table(rows, ("resource", "application", "dates", "rows", "size", "age", "key"))
+
+
+def info(*, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
+    """Show where the cache is and how much it holds."""
+    summary = Cache(cache_dir).info()
+    if as_json:
+        print_json(summary)
+        return
+    typer.echo(f"directory  {summary.directory}")
+    typer.echo(f"exports    {summary.exports:,}\nrows       {summary.rows:,}\nsize       {format_bytes(summary.size)}")
+
+
+def verify(*, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
+    """Compare the cached files with their checksums. Prints the damaged ones; exit code 1 if there are any."""
+    result = Cache(cache_dir).verify()
+    if as_json:
+        print_json(result)
+    else:
+        for path in result.damaged:
+            typer.echo(path)
+        advice = "; 'cache prune' removes what is damaged" if result.damaged else ""
+        intact, damaged = format_count(len(result.intact), "export"), format_count(len(result.damaged), "file")
+        print_message(f"{intact} intact, {damaged} damaged{advice}")
+    if result.damaged:
+        raise typer.Exit(FAILED)
+
+
+def prune(
+    *,
+    max_bytes: Annotated[
+        int | None,
+        typer.Option(
+            metavar="BYTES",
+            help="Remove the least recently used exports until at most this much is left. "
+            "An export whose path was handed out within the last day stays.",
+        ),
+    ] = None,
+    older_than: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Remove exports fetched longer ago than this.")
+    ] = None,
+    dry_run: DryRun = False,
+    cache_dir: CacheDirectory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove leftovers and damaged exports; with options, also old or rarely used exports."""
+    result = Cache(cache_dir).prune(max_bytes=max_bytes, older_than=older_than, dry_run=dry_run)
+    _print_result(result, as_json=as_json)
+
+
+def remove(
+    *,
+    key: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="The export with this key, as shown by ls.",
+            show_default=False,
+            autocompletion=completion.cache_keys,
+        ),
+    ] = None,
+    resource: Resource = None,
+    dry_run: DryRun = False,
+    cache_dir: CacheDirectory = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the export with a key, or the exports of a resource."""
+    if key is None and resource is None:
+        raise typer.BadParameter("Give --key or --resource; 'cache clear' removes every export.")
+    _print_result(Cache(cache_dir).remove(key=key, resource=resource, dry_run=dry_run), as_json=as_json)
+
+
+def clear(*, dry_run: DryRun = False, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
+    """Remove every export."""
+    _print_result(Cache(cache_dir).clear(dry_run=dry_run), as_json=as_json)
+
+
+def _print_result(result: PruneResult, *, as_json: bool) -> None:
+    if as_json:
+        print_json(result)
+        return
+    for path in (*(export.path for export in result.exports), *result.leftovers):
+        typer.echo(path)
+    exports, leftovers = format_count(len(result.exports), "export"), format_count(len(result.leftovers), "leftover")
+    size = format_bytes(result.size)
+    outcome = f"would be removed, freeing {size}" if result.dry_run else f"removed, {size} freed"
+    print_message(f"{exports} and {leftovers} {outcome}")
+
+
+def _format_row(export: CachedExport, now: float) -> dict[str, object]:
+    return {
+        "resource": export.resource,
+        "application": export.request.get("application_id"),
+        "dates": _format_dates(export.request),
+        "rows": f"{export.rows:,}",
+        "size": format_bytes(export.size),
+        "age": format_duration(max(0.0, now - export.built_not_before.timestamp())),
+        "key": export.key,
+    }
+
+
+def _format_dates(request: dict[str, Any]) -> str:
+    """Format the dates of an export, with times of day only where they are not whole days."""
+    since, until = (str(request.get(name, "")) for name in ("date_since", "date_until"))
+    if not since:
+        return ""
+    return f"{since.removesuffix(' 00:00:00')} .. {until.removesuffix(' 23:59:59')}"

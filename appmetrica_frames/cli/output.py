@@ -1,0 +1,93 @@
+"""What every command shares: how it prints data, reports problems and sets the exit code."""
+
+import dataclasses
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from appmetrica_frames.errors import AppMetricaError, InvalidRequestError
+from appmetrica_frames.progress.stream import SafeStream
+
+PROGRAM = "appmetrica-frames"
+FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+@contextmanager
+def handle_errors() -> Iterator[None]:
+    """Turn an error or an interrupt into one line on standard error and an exit code."""
+    try:
+        yield
+    except AppMetricaError as error:
+        print_message(f"{type(error).__name__}: {error}")
+        raise typer.Exit(MISUSED if isinstance(error, InvalidRequestError) else FAILED) from error
+    except BrokenPipeError:
+        raise  # the reader of our output, such as head, has closed it; that is not an error
+    except OSError as error:
+        print_message(f"{type(error).__name__}: {error}")
+        raise typer.Exit(FAILED) from error
+    except KeyboardInterrupt as interrupt:
+        SafeStream().clear()  # the terminal has echoed ^C
+        print_message("; ".join(["interrupted", *map(str, interrupt.args)]))
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@contextmanager
+def explain_resuming(*, refresh: bool) -> Iterator[None]:
+    """Add to an interrupt how to continue."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        command = "the same command without --refresh" if refresh else "the same command"
+        raise KeyboardInterrupt(f"{command} continues with the same job") from None
+
+
+def print_message(text: str) -> None:
+    """Print one line on standard error."""
+    typer.echo(f"{PROGRAM}: {' '.join(text.split())}", err=True)
+
+
+def show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+    """Print a warning on one line, in place of `warnings.showwarning`."""
+    print_message(f"{category.__name__}: {message}")
+
+
+def print_json(document: Any) -> None:
+    """Print dataclasses and plain values as JSON."""
+    typer.echo(json.dumps(document, ensure_ascii=False, indent=2, default=_to_plain))
+
+
+def print_table(rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> None:
+    """Print rows under a heading, without borders."""
+    lines = [list(columns)]
+    lines += [["" if row[column] is None else str(row[column]) for column in lines[0]] for row in rows]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    for line in lines:
+        typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+
+
+def format_count(count: int, noun: str) -> str:
+    """Format a number with its noun, as in ``1 export`` or ``2,000 exports``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def format_examples(*commands: str) -> str:
+    """Format examples for the end of a command's help; the first character keeps their line breaks."""
+    lines = [f"  {PROGRAM} {command}" for command in commands]
+    return "\b\n" + "\n".join(["Examples:" if commands[1:] else "Example:", *lines])
+
+
+def _to_plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {known.name: getattr(value, known.name) for known in dataclasses.fields(value)}
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{value!r} has no form in JSON")
