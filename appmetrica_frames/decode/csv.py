@@ -16,7 +16,7 @@ from pyarrow import csv
 from appmetrica_frames.errors import DecodeError, SchemaError
 
 from .decoder import Decoder
-from .parse_errors import cast_error, compare_names, parse_error
+from .parse_errors import SHOWN, cast_error, compare_names, parse_error
 from .rows import BOM, find_empty_line, split_header, split_rows
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from appmetrica_frames.schema.types import Column
 
 BLOCK_BYTES = 1 << 21
-_SHOWN = 80
 _RFC_4180 = csv.ParseOptions(ignore_empty_lines=False)
 
 
@@ -61,7 +60,7 @@ class CsvDecoder(Decoder[CsvBlock, ParsedCsv]):
     def build_parser(self) -> Callable[[CsvBlock], ParsedCsv]:
         return self._try_to_parse
 
-    def assemble(self, parsed: ParsedCsv) -> pa.RecordBatch:
+    def assemble(self, parsed: ParsedCsv) -> pa.RecordBatch | None:
         # What failed without knowing its row is parsed once more: the error then names the row of the export.
         return self._finish(parsed.arrays or parse_block(parsed.block, self.columns, self.rows))
 
@@ -76,7 +75,7 @@ def parse_header(header: bytes, requested: Sequence[str]) -> list[str]:
     """Return the names in a header, or raise `SchemaError` unless they are the requested ones in some order."""
     names = _split_names(header)
     if differences := compare_names(names, requested):
-        begins = f" It begins with {header.decode(errors='replace')[:_SHOWN]!r}."
+        begins = f" It begins with {header.decode(errors='replace')[:SHOWN]!r}."
         raise SchemaError(
             f"The header of the export does not have the requested fields: {differences}."
             f"{'' if set(names) & set(requested) else begins}"

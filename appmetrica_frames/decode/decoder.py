@@ -50,17 +50,17 @@ class Decoder(ABC, Generic[Block, Parsed]):
         """Return a function that parses a block, and raises nothing that depends on the rows before it."""
 
     @abstractmethod
-    def assemble(self, parsed: Parsed) -> pa.RecordBatch:
-        """Return the rows of a block, or raise `DecodeError` or `DownloadError`."""
+    def assemble(self, parsed: Parsed) -> pa.RecordBatch | None:
+        """Return the rows that are complete with this block, if any, or raise `DecodeError` or `DownloadError`."""
 
     def decode(self, chunks: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
         """Yield the batches of a body, one block after the other."""
         return self.assemble_all(map(self.build_parser(), self.split(chunks)))
 
     def assemble_all(self, blocks: Iterable[Parsed]) -> Iterator[pa.RecordBatch]:
-        """Yield the batches of parsed blocks; those without rows are left out."""
-        return (batch for batch in map(self.assemble, blocks) if batch.num_rows)
+        """Yield the batches of parsed blocks."""
+        return (batch for batch in map(self.assemble, blocks) if batch)
 
-    def _finish(self, arrays: list[pa.Array[Any]]) -> pa.RecordBatch:
+    def _finish(self, arrays: list[pa.Array[Any]]) -> pa.RecordBatch | None:
         self.rows += len(arrays[0])
-        return pa.record_batch(arrays, schema=build_schema(self.columns))
+        return pa.record_batch(arrays, schema=build_schema(self.columns)) if len(arrays[0]) else None

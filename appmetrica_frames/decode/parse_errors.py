@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 _MISFIT = re.compile(r"In CSV column #(\d+): Row #(\d+): (.*)", re.DOTALL)
 _RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.DOTALL)
 _NOT_UTF8 = "invalid UTF8"
-_SHOWN = 80
+SHOWN = 80  # characters of a value in a message
+MAX_NAMES = 10  # in a message
 
 
 def compare_names(names: Sequence[str], requested: Sequence[str]) -> str:
@@ -28,14 +29,16 @@ def compare_names(names: Sequence[str], requested: Sequence[str]) -> str:
 
 
 def _differences(names: Sequence[str], requested: Sequence[str]) -> Iterator[str]:
-    yield from _difference("missing", [name for name in requested if name not in names])
-    yield from _difference("not requested", [name for name in dict.fromkeys(names) if name not in requested])
-    yield from _difference("repeated", [name for name, times in Counter(names).items() if times > 1])
+    counts, known = Counter(names), set(requested)
+    yield from _difference("missing", [name for name in requested if name not in counts])
+    yield from _difference("not requested", [name for name in counts if name not in known])
+    yield from _difference("repeated", [name for name, times in counts.items() if times > 1])
 
 
 def _difference(kind: str, names: Sequence[str]) -> Iterable[str]:
     if names:
-        yield f"{kind} {', '.join(repr(name[:_SHOWN]) for name in names)}"
+        more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
+        yield f"{kind} {', '.join(repr(name[:SHOWN]) for name in names[:MAX_NAMES])}{more}"
 
 
 def parse_error(
@@ -60,19 +63,19 @@ def cast_error(column: Column, cells: pa.Array[Any], rows_before: int) -> Schema
 def _ragged_row(ragged: re.Match[str], rows_before: int) -> DecodeError:
     row, expected, got, excerpt = ragged.groups()
     return DecodeError(
-        f"Row {rows_before + int(row)} of the export has {got} cells instead of {expected}: {excerpt[:_SHOWN]!r}"
+        f"Row {rows_before + int(row)} of the export has {got} cells instead of {expected}: {excerpt[:SHOWN]!r}"
     )
 
 
 def _bad_cell(reason: str, name: str, row: int, cell: pa.Scalar[Any]) -> DecodeError:
     value = (cell.as_py() or b"").decode(errors="replace")
     if _NOT_UTF8 in reason:
-        return DecodeError(f"Column {name!r}, row {row} of the export is not UTF-8: {value[:_SHOWN]!r}")
+        return DecodeError(f"Column {name!r}, row {row} of the export is not UTF-8: {value[:SHOWN]!r}")
     return _misfit(name, row, value)
 
 
 def _misfit(name: str, row: int, value: str) -> SchemaError:
-    message = f"Column {name!r}, row {row} of the export: {value[:_SHOWN]!r} does not fit the column's type."
+    message = f"Column {name!r}, row {row} of the export: {value[:SHOWN]!r} does not fit the column's type."
     return SchemaError(message, column=name, row=row, value=value)
 
 

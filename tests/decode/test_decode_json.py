@@ -334,28 +334,36 @@ def test_a_cut_is_noticed_at_every_byte(size: int) -> None:
         (b'{"name":"x","id":-1,"json":"y"}', "'-1' does not fit"),
         (b'{"name":"x","id":true,"json":"y"}', "'true' does not fit"),
         (b'{"name":"x","id":18446744073709551616,"json":"y"}', "'18446744073709551616' does not fit"),
-        (b'{"name":"x","id":NaN,"json":"y"}', "no JSON"),
-        (b'{"name":"x","id":01,"json":"y"}', "no JSON"),
-        (b'{"name":"x","id":"1","json":"y",}', "no JSON"),
-        (b'{"name":"x","id":"1","json":"\n"}', "no JSON"),
-        (b'{"name":"x","id":"1","json":"\\x"}', "no JSON"),
-        (GOOD + GOOD, "no JSON"),
-        (GOOD + b" " + GOOD, "no JSON"),
-        (b"null", "no JSON"),
-        (b"[]", "no JSON"),
-        (b"5", "no JSON"),
-        (b"", "no JSON"),
-        (b'{"name":"x","id":' + b"[" * 100_000 + b"]" * 100_000 + b',"json":"y"}', "no JSON"),
+        (b'{"name":"x","id":NaN,"json":"y"}', "not valid JSON"),
+        (b'{"name":"x","id":01,"json":"y"}', "not valid JSON"),
+        (b'{"name":"x","id":"1","json":"y",}', "not valid JSON"),
+        (b'{"name":"x","id":"1","json":"\n"}', "not valid JSON"),
+        (b'{"name":"x","id":"1","json":"\\x"}', "not valid JSON"),
+        (GOOD + GOOD, "not valid JSON"),
+        (GOOD + b" " + GOOD, "not valid JSON"),
+        (b"null", "not valid JSON"),
+        (b"[]", "not valid JSON"),
+        (b"5", "not valid JSON"),
+        (b"", "not valid JSON"),
+        (b'{"name":"x","id":' + b"[" * 100_000 + b"]" * 100_001 + b',"json":"y"}', "not valid JSON"),
+        (b'{"name":"x","id":' + b"[" * 100_000 + b"]" * 100_000 + b',"json":"y"}', "does not fit"),
     ],
 )
 def test_a_bad_record_is_an_error_that_says_where(record: bytes, words: str, size: int) -> None:
     for before in (0, 1, 30):
-        row = before + 1 + record.startswith(GOOD) * (words == "no JSON")
+        row = before + 1 + record.startswith(GOOD) * (words == "not valid JSON")
         with pytest.raises(DecodeError, match=r"[Rr]ow ") as caught:
             read(body(*[GOOD] * before, record, *[GOOD] * 5), block_bytes=size)
         assert words.format(row=before + 1) in str(caught.value)
         assert f"ow {before + 1} " in str(caught.value) or f"ow {row} " in str(caught.value)
         assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("nested", ["[" * 100_000 + "]" * 100_000, '{"a":' * 100_000 + "1" + "}" * 100_000])
+def test_any_depth_of_nesting_arrives_in_a_text_column(nested: str) -> None:
+    record = f'{{"name":"x","id":1,"json":{nested}}}'
+    for size in (100, 1 << 20):
+        assert read(body(record.encode(), GOOD), block_bytes=size) == [("x", 1, nested), ("x", 1, "y")]
 
 
 def test_rows_are_counted_across_blocks_for_casts_too() -> None:

@@ -21,17 +21,16 @@ if TYPE_CHECKING:
 
     from appmetrica_frames.schema.types import Column
 
-_BOOLEANS = {True: "true", False: "false"}
+_BOOLEANS = {True: b"true", False: b"false"}
 
 
 def to_text(values: Sequence[Any]) -> pa.Array[Any]:
-    """Return values that Python parsed as an array of text."""
-    texts = [_BOOLEANS[value] if isinstance(value, bool) else value for value in values]
-    encoded = [b"" if text is None else _encode(text) for text in texts]
+    """Return values that Python parsed, UTF-8 in bytes, as an array of text."""
+    texts = [_BOOLEANS[value] if isinstance(value, bool) else value or b"" for value in values]
     ends = np.zeros(len(texts) + 1, np.int32)
-    np.cumsum([*map(len, encoded)], out=ends[1:])
-    is_text = np.fromiter((text is not None for text in texts), np.bool_, len(texts))
-    parts: list[Any] = [np.packbits(is_text, bitorder="little"), ends, b"".join(encoded)]
+    np.cumsum([*map(len, texts)], out=ends[1:])
+    is_text = np.fromiter((value is not None for value in values), np.bool_, len(values))
+    parts: list[Any] = [np.packbits(is_text, bitorder="little"), ends, b"".join(texts)]
     return pa.Array.from_buffers(pa.string(), len(texts), [*map(pa.py_buffer, parts)])
 
 
@@ -41,13 +40,6 @@ def cast_text(column: Column, cells: pa.Array[Any], rows_before: int) -> pa.Arra
         return column.cast(_parse(_replace_empty(cells), column.parsed))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return _parse_as_csv(column, cells, rows_before)
-
-
-def _encode(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def _replace_empty(cells: pa.Array[Any]) -> pa.Array[Any]:
@@ -70,8 +62,8 @@ def _parse(cells: pa.Array[Any], type_: pa.DataType) -> pa.Array[Any]:
     return cells.cast(type_)
 
 
-_TRUE = to_text(["1", "true", "True", "TRUE"])
-_FALSE = to_text(["0", "false", "False", "FALSE"])
+_TRUE = to_text([b"1", b"true", b"True", b"TRUE"])
+_FALSE = to_text([b"0", b"false", b"False", b"FALSE"])
 
 
 def _parse_booleans(cells: pa.Array[Any]) -> pa.Array[Any]:

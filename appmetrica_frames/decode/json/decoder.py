@@ -47,7 +47,8 @@ class JsonDecoder(Decoder[RecordBlock, ParsedJson]):
         super().__init__(columns)
         self._block_bytes = block_bytes
         self._ndjson = NdjsonDecoder(columns)
-        self._rest = b""
+        self._rest = bytearray()
+        self._enough = 0
 
     def split(self, chunks: Iterable[bytes]) -> Iterator[RecordBlock]:
         return split_records(chunks, size=self._block_bytes)
@@ -61,12 +62,17 @@ class JsonDecoder(Decoder[RecordBlock, ParsedJson]):
 
         return parse
 
-    def assemble(self, parsed: ParsedJson) -> pa.RecordBatch:
+    def assemble(self, parsed: ParsedJson) -> pa.RecordBatch | None:
         if self._rest or parsed.arrays is None:
             # The block begins within a record, or has an error that does not know its row.
-            parsed = self._parse(parsed.block.after(self._rest), rows_before=self.rows)
-        self._rest = parsed.rest
-        refuse_endless_record(self._rest)
+            self._rest += parsed.block.text
+            if len(self._rest) < self._enough and not parsed.block.is_last:
+                return None
+            parsed = self._parse(RecordBlock(bytes(self._rest), parsed.block.is_last), rows_before=self.rows)
+        refuse_endless_record(parsed.rest)
+        self._rest = bytearray(parsed.rest)
+        # A record of many blocks is parsed again when it has doubled, not with each block: linear in time.
+        self._enough = 2 * len(self._rest)
         return self._finish(parsed.arrays or [])
 
     def _parse_as_csv(self, block: RecordBlock, converter: QuotedJsonToCsv) -> list[pa.Array[Any]] | None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from .records import RecordBlock
 
-_LEAD = re.compile(rb'\{[ \t\n\r]*("(?:[^"\\]|\\.)*")')
+_LEAD = re.compile(rb'\{[ \t\n\r]*("(?:[^"\\]|\\.){0,1000}")')
 _SPACE = b" \t\n\r"
 _BARE = rb"(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false)(?=[ \t\n\r,}])"
 _PARTS = 4  # pyarrow parses them on all cores
@@ -53,7 +53,7 @@ class NdjsonDecoder:
         for column, kind in zip(self.columns, kinds, strict=True):
             if kind:
                 types[column.name] = type_ = _choose_type(column, kind)
-                if is_type.is_string(type_) and kind != {str}:
+                if is_type.is_string(type_) and kind != {bytes}:
                     bare[column.name] = _match_bare_values(column.name)
         self._kinds = _Kinds(types, bare)
 

@@ -1,158 +1,185 @@
-"""Parse records with Python's own JSON parser: slower than pyarrow, and exact about everything.
+"""Parse records in Python: slower than pyarrow, and exact about everything.
 
 Every value becomes its text: numbers, arrays and objects as they are written.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]  # the stubs have only its other name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 
-from appmetrica_frames.decode.parse_errors import compare_names
+from appmetrica_frames.decode.parse_errors import SHOWN, compare_names
 from appmetrica_frames.errors import DecodeError, DownloadError, SchemaError
+
+from .scan import NUMBER, PLAIN_STRING, SPACE, WORD, JsonSyntaxError, expect, skip_space, skip_string, skip_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .records import RecordBlock
 
-_SPACE = re.compile(r"[ \t\n\r]*")
-_NOT_UTF8 = re.compile("[\udc80-\udcff]")  # how Python marks bytes that are not
-_ESCAPES = 12  # if a block ends within a text, an error in a surrogate pair is reported at the beginning of the pair
-_SHOWN = 80
+_MEMBER = re.compile(
+    rb"%s(%s)%s:%s(?:(%s)|(%s)|(%s))%s([,}])" % (SPACE, PLAIN_STRING, SPACE, SPACE, PLAIN_STRING, NUMBER, WORD, SPACE)
+)
+_WORDS = {b"true": True, b"false": False, b"null": None}
+_MAX_UNKNOWN_NAMES = 10
+_MAX_CUT = 12  # bytes before the end of a block in which an error may come from the cut: half of a word or an escape
+
+Value: TypeAlias = "bytes | bool | None"
 
 
-class Number(str):
+class Number(bytes):
     """The text of a number without quotes."""
 
     __slots__ = ()
-
-
-class Pairs(list[tuple[str, Any]]):
-    """The names and values of an object in their order, including repeated names."""
-
-    __slots__ = ()
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=Pairs, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
-)
 
 
 class PythonJsonDecoder:
     """Parses the records of one block, and keeps the rest of a block that ends within a record."""
 
     def __init__(self, block: RecordBlock, names: Sequence[str], rows_before: int) -> None:
-        self._rows = rows_before
         self.rest = b""
-        self._block = block
-        self._names = names
-        self._text, self._is_damaged = _decode(block.text)
+        self._rows = rows_before
+        self._text = block.text
+        self._is_last = block.is_last
+        self._names = {name.encode(): name for name in names}
 
-    def read_values(self) -> list[list[Any]]:
+    def read_values(self) -> list[list[Value]]:
         """Return the values of each record in the order of the names: text, `Number`, bool or None."""
         return [*self._iterate_values()]
 
-    def _iterate_values(self) -> Iterator[list[Any]]:
-        for pairs in self._iterate_records():
-            values = self._select(pairs)
-            if self._is_damaged:
-                self._refuse_damage(values)
-            yield values
-
-    def _iterate_records(self) -> Iterator[Pairs]:
+    def _iterate_values(self) -> Iterator[list[Value]]:
         at, end = 0, len(self._text)
-        while at < end or self._block.is_last:
+        while at < end or self._is_last:
             try:
-                record, following = self._parse_record(at)
-            except _Incomplete:
-                self.rest = self._text[at:].encode(errors="surrogateescape")
-                return
-            yield record
+                values, following = self._parse_record(at)
+            except JsonSyntaxError as error:
+                if self._is_incomplete(error):
+                    self.rest = self._text[at:]
+                    return
+                raise self._explain(error, at) from error
+            yield values
             self._rows += 1
-            if (at := following) == end and self._block.is_last:
+            if (at := following) == end and self._is_last:
                 return
 
-    def _parse_record(self, at: int) -> tuple[Pairs, int]:
-        """Return the record at this position, and the position of the next one."""
+    def _parse_record(self, at: int) -> tuple[list[Value], int]:
+        """Return the values of the record at this position, and the position of the next one."""
+        record = _Record(self._names)
+        at = self._parse_members(record, at)
+        values = record.values_in_order()
+        if values is None:
+            raise SchemaError(
+                f"Row {self._rows + 1} of the export does not have the requested fields: {record.differences()}."
+            )
+        return values, at
+
+    def _parse_members(self, record: _Record, at: int) -> int:
+        if self._text[at : at + 1] != b"{":
+            raise JsonSyntaxError("expected an object", at)
+        at = skip_space(self._text, at + 1)
+        is_open = self._text[at : at + 1] != b"}"
+        at += not is_open
+        while is_open:
+            name, value, is_open, at = self._parse_member(at)
+            record.add(name, value)
+        return self._skip_comma(at)
+
+    def _parse_member(self, at: int) -> tuple[bytes, Value, bool, int]:
+        """Return the name and the value of a member, whether another one follows, and where it begins."""
+        match = _MEMBER.match(self._text, at)
+        if not match:
+            return self._parse_complex_member(at)
+        name, string, number, word, end = match.groups()
+        if string is not None:
+            return name[1:-1], self._check_utf8(name[1:-1], string[1:-1]), end == b",", match.end()
+        return name[1:-1], Number(number) if word is None else _WORDS[word], end == b",", match.end()
+
+    def _parse_complex_member(self, at: int) -> tuple[bytes, Value, bool, int]:
+        """Parse a member whose name or value has escapes or is nested."""
+        at = skip_space(self._text, at)
+        if self._text[at : at + 1] != b'"':
+            raise JsonSyntaxError("expected a name in quotes", at)
+        end = skip_string(self._text, at)
+        name = self._unquote(b"", self._text[at:end])
+        at = expect(self._text, end, ord(":"))
+        end = skip_value(self._text, at)
+        value = self._read_value(name, self._text[at:end])
+        at = skip_space(self._text, end)
+        if self._text[at : at + 1] not in {b",", b"}"}:
+            raise JsonSyntaxError("expected ',' or '}'", at)
+        return name, value, self._text[at : at + 1] == b",", at + 1
+
+    def _read_value(self, name: bytes, source: bytes) -> Value:
+        if source.startswith(b'"'):
+            return self._unquote(name, source)
+        if source.startswith((b"[", b"{")):
+            return self._check_utf8(name, source)
+        return _WORDS[source] if source in _WORDS else Number(source)
+
+    def _unquote(self, name: bytes, source: bytes) -> bytes:
+        self._check_utf8(name, source)
+        if b"\\" not in source:
+            return source[1:-1]
+        text: str = scanstring(source.decode(), 1, True)[0]  # noqa: FBT003 - its only signature
         try:
-            record, end = _DECODER.raw_decode(self._text, at)
-        except json.JSONDecodeError as error:
-            raise self._error(error.msg, at, error.pos) from error
-        except (ValueError, RecursionError) as error:
-            raise self._error(str(error), at, at) from error
-        if not isinstance(record, Pairs):
-            raise self._error("Expecting an object", at, at)
-        if any(isinstance(value, list) for _, value in record):
-            record = _parse_with_sources(self._text, at)
-        return record, self._skip_comma(end)
+            return text.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair
+            return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+    def _check_utf8(self, name: bytes, text: bytes) -> bytes:
+        if not text.isascii():
+            try:
+                text.decode()
+            except UnicodeDecodeError as error:
+                column, shown = name.decode(errors="replace"), text.decode(errors="replace")[:SHOWN]
+                raise DecodeError(
+                    f"Column {column!r}, row {self._rows + 1} of the export is not UTF-8: {shown!r}"
+                ) from error
+        return text
 
     def _skip_comma(self, at: int) -> int:
-        at = _skip_space(self._text, at)
-        if at == len(self._text):
-            if self._block.is_last:
-                return at
-            raise _Incomplete
-        if self._text[at] != ",":
-            raise self._error("Expecting ',' delimiter", at, at)
-        return _skip_space(self._text, at + 1)
+        at = skip_space(self._text, at)
+        if at == len(self._text) and self._is_last:
+            return at
+        return expect(self._text, at, ord(","))
 
-    def _error(self, reason: str, at: int, position: int) -> Exception:
-        end = len(self._text.rstrip(" \t\n\r")) - (0 if self._block.is_last else _ESCAPES)
-        is_cut = reason.startswith("Unterminated string") or position >= end
-        if is_cut and not self._block.is_last:
-            return _Incomplete()
+    def _is_incomplete(self, error: JsonSyntaxError) -> bool:
+        return not self._is_last and error.position >= len(self._text.rstrip()) - _MAX_CUT
+
+    def _explain(self, error: JsonSyntaxError, at: int) -> DecodeError | DownloadError:
+        is_cut = error.position >= len(self._text.rstrip())
         kind, advice = (DownloadError, " Download it again.") if is_cut else (DecodeError, "")
-        excerpt = self._text[max(at, position - _SHOWN // 2) : position + _SHOWN // 2]
-        return kind(f"Row {self._rows + 1} of the export is no JSON ({reason}): {excerpt!r}.{advice}")
-
-    def _select(self, pairs: Pairs) -> list[Any]:
-        names = [name for name, _ in pairs]
-        if names == self._names:
-            return [value for _, value in pairs]
-        if differences := compare_names(names, self._names):
-            raise SchemaError(f"Row {self._rows + 1} of the export does not have the requested fields: {differences}.")
-        by_name = dict(pairs)
-        return [by_name[name] for name in self._names]
-
-    def _refuse_damage(self, values: list[Any]) -> None:
-        for name, value in zip(self._names, values, strict=True):
-            if isinstance(value, str) and _NOT_UTF8.search(value):
-                shown = value[:_SHOWN].encode(errors="surrogateescape").decode(errors="replace")
-                raise DecodeError(f"Column {name!r}, row {self._rows + 1} of the export is not UTF-8: {shown!r}")
+        excerpt = self._text[max(at, error.position - SHOWN // 2) : error.position + SHOWN // 2]
+        shown = excerpt.decode(errors="replace")
+        return kind(f"Row {self._rows + 1} of the export is not valid JSON ({error.reason}): {shown!r}.{advice}")
 
 
-class _Incomplete(Exception):  # noqa: N818 - the rest of the record is in the next block
-    """The block ends within a record."""
+class _Record:
+    """The values of one record, as far as its names are known."""
 
+    def __init__(self, names: dict[bytes, str]) -> None:
+        self._names = names
+        self._values: dict[bytes, Value] = {}
+        self._unknown: dict[bytes, None] = {}
+        self._repeated: dict[bytes, None] = {}
 
-def _decode(text: bytes) -> tuple[str, bool]:
-    try:
-        return text.decode(), False
-    except UnicodeDecodeError:
-        return text.decode(errors="surrogateescape"), True
+    def add(self, name: bytes, value: Value) -> None:
+        if name not in self._names:
+            if len(self._unknown) < _MAX_UNKNOWN_NAMES:
+                self._unknown[name] = None
+        elif name in self._values:
+            self._repeated[name] = None
+        else:
+            self._values[name] = value
 
+    def values_in_order(self) -> list[Value] | None:
+        """Return the values, or None if the names are not the requested ones."""
+        if self._unknown or self._repeated or len(self._values) != len(self._names):
+            return None
+        return [self._values[name] for name in self._names]
 
-def _skip_space(text: str, at: int) -> int:
-    # An index past the end is one that the caller compares with the end.
-    space = _SPACE.match(text, at)
-    return space.end() if space else at
-
-
-def _parse_with_sources(text: str, at: int) -> Pairs:
-    """Parse a valid record once more, and take its arrays and objects as they are written."""
-    pairs, at = Pairs(), _skip_space(text, at + 1)
-    while text[at] != "}":
-        name, colon = scanstring(text, at + 1, True)  # noqa: FBT003 - its only signature
-        start = _skip_space(text, _skip_space(text, colon) + 1)
-        value, end = _DECODER.raw_decode(text, start)
-        pairs.append((name, text[start:end] if isinstance(value, list) else value))
-        at = _skip_space(text, end)
-        at = _skip_space(text, at + 1) if text[at] == "," else at
-    return pairs
+    def differences(self) -> str:
+        names = [name.decode(errors="replace") for name in (*self._values, *self._unknown, *self._repeated)]
+        return compare_names(names, [*self._names.values()])

@@ -11,7 +11,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from appmetrica_frames.decode.rows import BOM, ROW_LIMIT, rechunk
+from appmetrica_frames.decode.rows import BOM, MAX_ROW_BYTES, rechunk
 from appmetrica_frames.errors import DecodeError, DownloadError
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 _HEAD = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"data"[ \t\n\r]*:[ \t\n\r]*\[[ \t\n\r]*(?=[^ \t\n\r])')
 _TAIL = re.compile(rb"\][ \t\n\r]*\}[ \t\n\r]*\Z")
 _EMPTY_OBJECT = re.compile(rb"[ \t\n\r]*\{[ \t\n\r]*\}[ \t\n\r]*\Z")
-_LEAD = re.compile(rb'\{[ \t\n\r]*"(?:[^"\\]|\\.)*"')
+_LEAD = re.compile(rb'\{[ \t\n\r]*"(?:[^"\\]|\\.){0,1000}"')
 _ANY_LEAD = b"{"
-_HEAD_LIMIT = 1 << 16
+MAX_HEAD_BYTES = 1 << 16
 _SHOWN = 80
 
 
@@ -31,10 +31,6 @@ class RecordBlock(NamedTuple):
 
     text: bytes
     is_last: bool
-
-    def after(self, rest: bytes) -> RecordBlock:
-        """Return the block with the beginning of its first record in front of it."""
-        return RecordBlock(rest + self.text, self.is_last) if rest else self
 
 
 def split_records(chunks: Iterable[bytes], *, size: int) -> Iterator[RecordBlock]:
@@ -57,20 +53,29 @@ def split_records(chunks: Iterable[bytes], *, size: int) -> Iterator[RecordBlock
 
 def refuse_endless_record(held: bytes | bytearray) -> None:
     """Keep memory bounded if a record does not end."""
-    if len(held) > ROW_LIMIT:
-        raise DecodeError(f"A record is longer than {ROW_LIMIT} bytes, or broken: {bytes(held[:_SHOWN])!r}")
+    if len(held) > MAX_ROW_BYTES:
+        raise DecodeError(f"A record is longer than {MAX_ROW_BYTES} bytes, or broken: {bytes(held[:_SHOWN])!r}")
 
 
 def _open_array(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Yield what follows the opening bracket, or an empty array if there is none."""
-    rest, head = iter(chunks), bytearray()
-    while not (opening := _HEAD.match(head)) and len(head) <= _HEAD_LIMIT and (chunk := next(rest, None)) is not None:
-        head += chunk
-        head = head.removeprefix(BOM)
+    rest = iter(chunks)
+    head = _take(rest, len(BOM)).removeprefix(BOM)
+    # The head doubles before it is searched again, so that many small chunks take linear time.
+    while not (opening := _HEAD.match(head)) and len(head) <= MAX_HEAD_BYTES and (more := _take(rest, len(head) or 1)):
+        head += more
     if opening:
-        return chain([bytes(head[opening.end() :])], rest)
-    _refuse_other_body(bytes(head))
+        return chain([head[opening.end() :]], rest)
+    _refuse_other_body(head)
     return iter([b"]}"])
+
+
+def _take(chunks: Iterator[bytes], size: int) -> bytes:
+    """Return the next chunks, at least so many bytes if there are."""
+    taken = bytearray()
+    while len(taken) < size and (chunk := next(chunks, None)) is not None:
+        taken += chunk
+    return bytes(taken)
 
 
 def _refuse_other_body(head: bytes) -> None:
