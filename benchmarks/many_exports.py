@@ -99,7 +99,7 @@ def fill(server: Server, cache: Path, numbers: range) -> None:
 
 def read(server: Server, cache: Path, number: int, *, refresh: bool = False) -> None:
     """Read one of the tiny exports, which differ in their filters."""
-    if server.source not in sys.path:
+    if sys.path[0] != server.source:
         sys.path.insert(0, server.source)
     from appmetrica_frames import Client, read_appmetrica
 
