@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,16 +114,20 @@ def everything_below(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     }
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """Give a folder that everybody can reach; pytest keeps its own private, whatever a test makes of them."""
+    folder = Path(tempfile.mkdtemp(prefix="open-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
 @contextmanager
 def closed_to_others(folder: Path, mode: int) -> Iterator[None]:
-    """Open the way to a folder for everybody, but let the folder itself be as told; undo it afterwards."""
+    """Let others read what is in a folder, and the folder as its mode says; undo it afterwards."""
     inside = sorted(folder.rglob("*"), reverse=True)
-    above = [
-        path for path in folder.parents if path.stat().st_mode & 0o055 != 0o055
-    ]  # pytest keeps its folders private
-    before = {path: stat.S_IMODE(path.stat().st_mode) for path in [*inside, folder, *above]}
-    for path in above:
-        path.chmod(before[path] | 0o055)
+    before = {path: stat.S_IMODE(path.stat().st_mode) for path in [*inside, folder]}
     for path in inside:
         path.chmod(0o555 if path.is_dir() else 0o444)
     folder.chmod(mode)
@@ -136,14 +142,16 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions of 
 
 
 @pytest.mark.parametrize("freshness", [{}, {"offline": True}], ids=["fresh", "offline"])
-def test_a_store_that_can_only_be_read_answers(emulator: Emulator, tmp_path: Path, freshness: dict[str, Any]) -> None:
-    cache = tmp_path / "cache"
+def test_a_cache_that_can_only_be_read_answers(
+    emulator: Emulator, open_folder: Path, freshness: dict[str, Any]
+) -> None:
+    cache = open_folder / "cache"
     words: dict[str, Any] = {"application_id": emulator.application_id, "fields": FIELDS}
     client = af.Client(emulator.token, base_url=emulator.base_url, cache_dir=cache, poll=(0.005, 0.01), progress=False)
     af.read_appmetrica("push_tokens", client=client, **words)
     with closed_to_others(cache, 0o555):
         before = everything_below(cache)
-        report = readers_report(emulator, cache, tmp_path, **freshness)
+        report = readers_report(emulator, cache, open_folder, **freshness)
         assert everything_below(cache) == before
     assert report["path"].startswith(str(cache))
     for way in report["told"].values():
@@ -151,15 +159,15 @@ def test_a_store_that_can_only_be_read_answers(emulator: Emulator, tmp_path: Pat
 
 
 @pytest.mark.parametrize("state", ["read-only", "no permission", "below no permission"])
-def test_a_cache_that_cannot_be_written_to_costs_one_warning(emulator: Emulator, tmp_path: Path, state: str) -> None:
-    cache = tmp_path / "cache"
+def test_a_cache_that_cannot_be_written_to_costs_one_warning(emulator: Emulator, open_folder: Path, state: str) -> None:
+    cache = open_folder / "cache"
     words: dict[str, Any] = {"application_id": emulator.application_id, "fields": FIELDS}
     client = af.Client(emulator.token, base_url=emulator.base_url, cache_dir=cache, poll=(0.005, 0.01), progress=False)
     af.read_appmetrica("push_tokens", client=client, **words)
     emulator.answers["push_tokens"] = body(["young"])
     with closed_to_others(cache, 0o555 if state == "read-only" else 0o700 if os.geteuid() == 0 else 0):
         asked = cache / "a" / "b" if state == "below no permission" else cache
-        report = readers_report(emulator, asked, tmp_path, refresh=True)
+        report = readers_report(emulator, asked, open_folder, refresh=True)
     assert len(list(cache.rglob("*.parquet"))) == 1
     assert list(cache.rglob("*.tmp")) == []
     assert not Path(report["path"]).exists(), "it was to be gone with the interpreter"
