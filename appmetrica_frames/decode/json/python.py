@@ -169,10 +169,8 @@ class _Record:
         if name not in self._names:
             if len(self._unknown) < _MAX_UNKNOWN_NAMES:
                 self._unknown[name] = None
-        elif name in self._values:
+        elif self._values.setdefault(name, value) != value:
             self._repeated[name] = None
-        else:
-            self._values[name] = value
 
     def values_in_order(self) -> list[Value] | None:
         """Return the values, or None if the names are not the requested ones."""
