@@ -17,12 +17,12 @@ NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 WORD = rb"true|false|null"
 
 
-def _match_small_value(depth: int) -> bytes:
+def match_small_value(depth: int) -> bytes:
     """Return the expression of a value with few escapes and items that nests at most so deep."""
     scalar = rb'"%s"|%s|%s' % (_match_characters(SMALL_RUN), NUMBER, WORD)
     if not depth:
         return rb"(?:%s)" % scalar
-    item = _match_small_value(depth - 1) + SPACE
+    item = match_small_value(depth - 1) + SPACE
     array, object_ = _match_list(item), _match_list(_NAME + item)
     return rb"(?:%s|\[%s%s\]|\{%s%s\})" % (scalar, SPACE, array, SPACE, object_)
 
@@ -38,7 +38,7 @@ def _match_characters(run: int) -> bytes:
 
 
 _NAME = PLAIN_STRING + SPACE + b":" + SPACE
-_ITEM = _match_small_value(SMALL_DEPTH) + SPACE + b","
+_ITEM = match_small_value(SMALL_DEPTH) + SPACE + b","
 _ITEMS = re.compile(rb"(?:%s%s){0,%d}" % (SPACE, _ITEM, RUN))
 _MEMBERS = re.compile(rb"(?:%s%s%s){0,%d}" % (SPACE, _NAME, _ITEM, RUN))
 _SPACES = re.compile(SPACE)
