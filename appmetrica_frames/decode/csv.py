@@ -12,11 +12,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 from pyarrow import csv
+from pyarrow import types as is_type
 
 from appmetrica_frames.errors import DecodeError, SchemaError
 
 from .decoder import Decoder
-from .parse_errors import SHOWN, cast_error, compare_names, parse_error
+from .numbers import find_hexadecimal, find_infinite, may_hold_hexadecimal
+from .parse_errors import (
+    REPEATED,
+    SHOWN,
+    cast_error,
+    compare_names,
+    misfit_error,
+    parse_error,
+    repeated_column_error,
+)
 from .rows import BOM, find_empty_line, split_header, split_rows
 
 if TYPE_CHECKING:
@@ -28,13 +38,14 @@ if TYPE_CHECKING:
     from appmetrica_frames.schema.types import Column
 
 BLOCK_BYTES = 1 << 21
-_RFC_4180 = csv.ParseOptions(ignore_empty_lines=False)
+MAX_REPEATED = 100  # columns
+RFC_4180 = csv.ParseOptions(ignore_empty_lines=False)
 
 
 class CsvBlock(NamedTuple):
-    """Whole rows, and the names of their columns in the order in which they come."""
+    """Whole rows, and the names of their columns in the order in which they come, made unique."""
 
-    text: bytes | memoryview
+    text: bytes | memoryview | NDArray[np.uint8]
     names: Sequence[str]
 
 
@@ -46,10 +57,15 @@ class ParsedCsv(NamedTuple):
 
 
 class CsvDecoder(Decoder[CsvBlock, ParsedCsv]):
-    """Reads CSV. An empty cell is null in every column, quoted or not, and nothing else is; text is kept as it is."""
+    """Reads CSV. An empty cell is null in every column, quoted or not, and nothing else is; text is kept as it is.
 
-    def __init__(self, columns: Sequence[Column], *, block_bytes: int = BLOCK_BYTES) -> None:
-        super().__init__(columns)
+    A column may be repeated if its cells are.
+    """
+
+    def __init__(
+        self, columns: Sequence[Column], *, collect_misfits: bool = False, block_bytes: int = BLOCK_BYTES
+    ) -> None:
+        super().__init__(columns, collect_misfits=collect_misfits)
         self._block_bytes = block_bytes
 
     def split(self, chunks: Iterable[bytes]) -> Iterator[CsvBlock]:
@@ -62,7 +78,9 @@ class CsvDecoder(Decoder[CsvBlock, ParsedCsv]):
 
     def assemble(self, parsed: ParsedCsv) -> pa.RecordBatch | None:
         # What failed without knowing its row is parsed once more: the error then names the row of the export.
-        return self._finish(parsed.arrays or parse_block(parsed.block, self.columns, self.rows))
+        return self._finish(
+            parsed.arrays or self._collecting(lambda: parse_block(parsed.block, self.columns, self.rows))
+        )
 
     def _try_to_parse(self, block: CsvBlock) -> ParsedCsv:
         try:
@@ -72,15 +90,17 @@ class CsvDecoder(Decoder[CsvBlock, ParsedCsv]):
 
 
 def parse_header(header: bytes, requested: Sequence[str]) -> list[str]:
-    """Return the names in a header, or raise `SchemaError` unless they are the requested ones in some order."""
+    """Return the names in a header, made unique, or raise `SchemaError` unless they are the requested ones."""
     names = _split_names(header)
-    if differences := compare_names(names, requested):
+    if differences := compare_names([*dict.fromkeys(names)], requested):
         begins = f" It begins with {header.decode(errors='replace')[:SHOWN]!r}."
         raise SchemaError(
             f"The header of the export does not have the requested fields: {differences}."
             f"{'' if set(names) & set(requested) else begins}"
         )
-    return names
+    if len(names) > len(requested) + MAX_REPEATED:
+        raise SchemaError(f"The header of the export repeats more than {MAX_REPEATED} columns.")
+    return [name if name not in names[:at] else f"{name}{REPEATED}{at}" for at, name in enumerate(names)]
 
 
 def _split_names(header: bytes) -> list[str]:
@@ -94,12 +114,18 @@ def parse_block(block: CsvBlock, columns: Sequence[Column], rows_before: int = 0
     """Return the columns of a block, or raise `DecodeError`; `rows_before` are the rows of the export before it."""
     table = _parse_table(block, columns, rows_before)
     _refuse_empty_line(block, table, rows_before)
+    if bad_number := find_bad_number(block, table):
+        name, row = bad_number
+        value = (_read_bytes(block)[name][row].as_py() or b"").decode(errors="replace")
+        raise misfit_error(name.partition(REPEATED)[0], rows_before + row + 1, value)
+    _refuse_unequal_columns(block, table, rows_before)
     return [_cast(column, join_chunks(table[column.name]), rows_before) for column in columns]
 
 
 def _parse_table(block: CsvBlock, columns: Sequence[Column], rows_before: int) -> pa.Table:
+    types = {column.name: column.parsed for column in columns}
     try:
-        return read_table(*block, {column.name: column.parsed for column in columns})
+        return read_table(*block, {name: types[name.partition(REPEATED)[0]] for name in block.names})
     except pa.ArrowInvalid as error:
         raise parse_error(error, block.names, rows_before, lambda: _read_bytes(block)) from error
 
@@ -124,6 +150,27 @@ def _refuse_empty_line(block: CsvBlock, table: pa.Table, rows_before: int) -> No
         raise DecodeError(f"Row {row} of the export is an empty line instead of {len(block.names)} cells.")
 
 
+def _refuse_unequal_columns(block: CsvBlock, table: pa.Table, rows_before: int) -> None:
+    for repeated in block.names:
+        name, is_repeated, _ = repeated.partition(REPEATED)
+        if is_repeated and not table[name].equals(table[repeated]):
+            columns = join_chunks(table[name]), join_chunks(table[repeated])
+            raise repeated_column_error(name, rows_before, *columns)
+
+
+def find_bad_number(block: CsvBlock, table: pa.Table, options: csv.ParseOptions = RFC_4180) -> tuple[str, int] | None:
+    """Return the column and the index of a cell that pyarrow takes for a number and that is none, if there is one."""
+    for name in table.column_names:
+        if (row := find_infinite(join_chunks(table[name]))) is not None:
+            return name, row
+    integers = [field.name for field in table.schema if is_type.is_integer(field.type)]
+    if not integers or not may_hold_hexadecimal(block.text):
+        return None
+    texts = read_table(*block, dict.fromkeys(integers, pa.string()), options)
+    found = ((name, find_hexadecimal(join_chunks(texts[name]))) for name in integers)
+    return next(((name, row) for name, row in found if row is not None), None)
+
+
 def join_chunks(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:
     """Return a column in one piece, without a copy if it is in one piece already."""
     cells: Any = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
@@ -134,7 +181,7 @@ def read_table(
     text: bytes | memoryview | NDArray[np.uint8],
     names: Sequence[str],
     types: dict[str, pa.DataType],
-    options: csv.ParseOptions = _RFC_4180,
+    options: csv.ParseOptions = RFC_4180,
 ) -> pa.Table:
     """Return the columns of a block that have a type; `names` are those of all columns in it."""
     # pyarrow removes a byte order mark from whatever it reads. Here it would be text of the first cell.

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import pyarrow as pa
 
+from appmetrica_frames.errors import SchemaError
+from appmetrica_frames.schema.types import as_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
@@ -14,6 +17,7 @@ if TYPE_CHECKING:
 
 Block = TypeVar("Block")
 Parsed = TypeVar("Parsed")
+Result = TypeVar("Result")
 
 
 def build_schema(columns: Sequence[Column]) -> pa.Schema:
@@ -35,11 +39,16 @@ class Decoder(ABC, Generic[Block, Parsed]):
         The columns, in the order in which they are wanted.
     rows
         The number of rows that are assembled.
+    misfits
+        The first misfit of each column, if they are collected. The batches end with the first of them; the rest of the
+        body is then read for those of other columns.
     """
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column], *, collect_misfits: bool = False) -> None:
         self.columns = list(columns)
         self.rows = 0
+        self.misfits: dict[str, SchemaError] = {}
+        self._collect_misfits = collect_misfits
 
     @abstractmethod
     def split(self, chunks: Iterable[bytes]) -> Iterator[Block]:
@@ -63,4 +72,17 @@ class Decoder(ABC, Generic[Block, Parsed]):
 
     def _finish(self, arrays: list[pa.Array[Any]]) -> pa.RecordBatch | None:
         self.rows += len(arrays[0])
-        return pa.record_batch(arrays, schema=build_schema(self.columns)) if len(arrays[0]) else None
+        if self.misfits or not len(arrays[0]):
+            return None
+        return pa.record_batch(arrays, schema=build_schema(self.columns))
+
+    def _collecting(self, parse: Callable[[], Result]) -> Result:
+        """Return what `parse` returns once the columns that do not fit are read as text, or raise the misfit."""
+        while True:
+            try:
+                return parse()
+            except SchemaError as misfit:
+                if not self._collect_misfits or misfit.column is None or misfit.column in self.misfits:
+                    raise
+                self.misfits[misfit.column] = misfit
+                self.columns = [as_text(c) if c.name == misfit.column else c for c in self.columns]

@@ -21,6 +21,7 @@ _RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+): (.*)", re.
 _NOT_UTF8 = "invalid UTF8"
 SHOWN = 80  # characters of a value in a message
 MAX_NAMES = 10  # in a message
+REPEATED = "\0repeated"  # in the name of a column whose name another one has already
 
 
 def compare_names(names: Sequence[str], requested: Sequence[str]) -> str:
@@ -32,7 +33,7 @@ def _differences(names: Sequence[str], requested: Sequence[str]) -> Iterator[str
     counts, known = Counter(names), set(requested)
     yield from _difference("missing", [name for name in requested if name not in counts])
     yield from _difference("not requested", [name for name in counts if name not in known])
-    yield from _difference("repeated", [name for name, times in counts.items() if times > 1])
+    yield from _difference("repeated with different values", [name for name, times in counts.items() if times > 1])
 
 
 def _difference(kind: str, names: Sequence[str]) -> Iterable[str]:
@@ -50,14 +51,31 @@ def parse_error(
         return _ragged_row(ragged, rows_before)
     if misfit := _MISFIT.search(message):
         name, row = names[int(misfit[1])], int(misfit[2])
-        return _bad_cell(misfit[3], name, rows_before + row, read_bytes()[name][row - 1])
+        value = read_bytes()[name][row - 1].as_py() or b""
+        return _bad_cell(misfit[3], name.partition(REPEATED)[0], rows_before + row, value)
     return SchemaError(f"The export does not fit its schema: {message}")
 
 
 def cast_error(column: Column, cells: pa.Array[Any], rows_before: int) -> SchemaError:
     """Return the error for parsed cells that do not fit the column's final type."""
     row = _find_first_misfit(column, cells)
-    return _misfit(column.name, rows_before + row + 1, str(cells[row].as_py()))
+    return misfit_error(column.name, rows_before + row + 1, str(cells[row].as_py()))
+
+
+def misfit_error(name: str, row: int, value: str) -> SchemaError:
+    """Return the error for a value that does not fit the type of its column."""
+    message = f"Column {name!r}, row {row} of the export: {value[:SHOWN]!r} does not fit the column's type."
+    return SchemaError(message, column=name, row=row, value=value)
+
+
+def repeated_column_error(name: str, rows_before: int, first: pa.Array[Any], other: pa.Array[Any]) -> DecodeError:
+    """Return the error for two columns of one name that are not equal."""
+    cells = [[str(cell)[:SHOWN] for cell in column.to_pylist()] for column in (first, other)]
+    row, values = next((row, pair) for row, pair in enumerate(zip(*cells, strict=True), 1) if pair[0] != pair[1])
+    return DecodeError(
+        f"Column {name!r} is repeated in the export, with different values in row {rows_before + row}: "
+        f"{values[0]!r} and {values[1]!r}."
+    )
 
 
 def _ragged_row(ragged: re.Match[str], rows_before: int) -> DecodeError:
@@ -67,16 +85,11 @@ def _ragged_row(ragged: re.Match[str], rows_before: int) -> DecodeError:
     )
 
 
-def _bad_cell(reason: str, name: str, row: int, cell: pa.Scalar[Any]) -> DecodeError:
-    value = (cell.as_py() or b"").decode(errors="replace")
+def _bad_cell(reason: str, name: str, row: int, value: bytes) -> DecodeError:
+    text = value.decode(errors="replace")
     if _NOT_UTF8 in reason:
-        return DecodeError(f"Column {name!r}, row {row} of the export is not UTF-8: {value[:SHOWN]!r}")
-    return _misfit(name, row, value)
-
-
-def _misfit(name: str, row: int, value: str) -> SchemaError:
-    message = f"Column {name!r}, row {row} of the export: {value[:SHOWN]!r} does not fit the column's type."
-    return SchemaError(message, column=name, row=row, value=value)
+        return DecodeError(f"Column {name!r}, row {row} of the export is not UTF-8: {text[:SHOWN]!r}")
+    return misfit_error(name, row, text)
 
 
 def _find_first_misfit(column: Column, cells: pa.Array[Any]) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from appmetrica_frames.decode.body import decode_body
 from appmetrica_frames.decode.decoder import build_schema
-from appmetrica_frames.errors import SchemaError
+from appmetrica_frames.decode.parse_errors import misfit_error
+from appmetrica_frames.errors import AppMetricaError, SchemaError
 from appmetrica_frames.schema import catalog
 from appmetrica_frames.schema.types import Column, get_arrow_type
 
@@ -14,7 +16,7 @@ from . import parquet
 from .pipeline import Pipeline, count_workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     import pyarrow as pa
@@ -29,15 +31,15 @@ if TYPE_CHECKING:
 PIECES_AHEAD = 8
 
 
-def build_decoder(wire_format: str, columns: Sequence[Column]) -> Decoder[Any, Any]:
-    """Return a decoder of a format; what decodes the other one is not imported."""
+def build_decoder(wire_format: str, columns: Sequence[Column], *, collect_misfits: bool) -> Decoder[Any, Any]:
+    """Return a decoder of a format; the one of the other format is not imported."""
     if wire_format == "json":
         from appmetrica_frames.decode.json.decoder import JsonDecoder
 
-        return JsonDecoder(columns)
+        return JsonDecoder(columns, collect_misfits=collect_misfits)
     from appmetrica_frames.decode.csv import CsvDecoder
 
-    return CsvDecoder(columns)
+    return CsvDecoder(columns, collect_misfits=collect_misfits)
 
 
 def decode(
@@ -55,6 +57,11 @@ class ParquetIngest:
     ----------
     write
         Where the file goes: ``path``, and ``part(number)`` for the parts of an export in parts.
+    strict
+        Whether a column that does not fit its type is an error. Otherwise, all columns that do not fit are found in one
+        download and read as text in the next.
+    redact
+        Applied to every text from the server that errors and `text_columns` hold.
     workers
         The number of threads that parse; by default, as many as the machine has cores to spare.
 
@@ -71,9 +78,12 @@ class ParquetIngest:
         *,
         strict: bool,
         reporter: ProgressReporter,
+        redact: Callable[[str], str] = str,
         workers: int | None = None,
     ) -> None:
         self.text_columns: dict[str, str] = {}
+        self._misfits: dict[str, SchemaError] = {}
+        self._redact = redact
         self._request = request
         self._write = write
         self._strict = strict
@@ -87,30 +97,38 @@ class ParquetIngest:
         return sum(self._rows.values())
 
     def receive(self, body: ResponseBody, part: Part) -> bool:
-        """Write a body; return False if the export must be downloaded again, to read one more column as text."""
+        """Write a body; return False if the export must be downloaded again, to read columns as text."""
         if part.number == 0:
             self._rows.clear()
+            self._misfits.clear()
         path = self._write.path if part.count == 1 else self._write.part(part.number)
-        try:
-            self._rows[part] = self._write_body(body, path)
-        except SchemaError as misfit:
-            if self._strict or misfit.column is None or misfit.column in self.text_columns:
-                raise
-            self.text_columns[misfit.column] = f"{misfit} The column arrives as text."
+        with redact_errors(self._redact):
+            self._write_body(body, part, path)
+        if part.number < part.count - 1:
+            return True
+        if self._misfits:
+            self.text_columns |= {column: self._explain(misfit) for column, misfit in self._misfits.items()}
             return False
-        if part.count > 1 and part.number == part.count - 1:
+        if part.count > 1:
             self._join_parts(part.count)
         return True
 
-    def _write_body(self, body: ResponseBody, path: Path) -> int:
+    def _write_body(self, body: ResponseBody, part: Part, path: Path) -> None:
         # Download and gunzip, splitting, parsing, and Parquet each have a thread, and each waits for the next one.
         columns = [self._column(name) for name in self._request.wire_fields]
-        decoder = build_decoder(self._request.wire_format, columns)
+        decoder = build_decoder(self._request.wire_format, columns, collect_misfits=not self._strict)
         with Pipeline(abort=body.abort) as pipeline:
             chunks = pipeline.prefetch(decode_body(body), depth=PIECES_AHEAD, name="download")
             batches = self._report(decode(decoder, chunks, pipeline, workers=self._workers))
             groups = pipeline.prefetch(parquet.build_row_groups(batches), depth=1, name="gather")
-            return parquet.write(path, build_schema(columns), groups, about=self._request.to_dict())
+            rows = parquet.write(path, build_schema(columns), groups, about=self._request.to_dict())
+        # Only now is it known that the body is complete and sound, and so are the misfits.
+        self._rows[part] = rows
+        self._misfits |= decoder.misfits
+
+    def _explain(self, misfit: SchemaError) -> str:
+        redacted = misfit_error(misfit.column or "", misfit.row or 0, self._redact(misfit.value or ""))
+        return f"{redacted} The column arrives as text."
 
     def _report(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = self.rows  # of the parts before
@@ -126,7 +144,27 @@ class ParquetIngest:
             part.unlink()
 
     def _column(self, name: str) -> Column:
-        if name in self.text_columns:
+        if name in self.text_columns or name in self._misfits:
             return Column(name, "string", get_arrow_type("string"))
         field_type = catalog.resource(self._request.resource).wire_type(name)
         return Column(name, field_type, self._request.overrides.get(name, get_arrow_type(field_type)))
+
+
+@contextmanager
+def redact_errors(redact: Callable[[str], str]) -> Iterator[None]:
+    """Apply a function to all texts of an error that leaves the block, and of its causes."""
+    try:
+        yield
+    except AppMetricaError as error:
+        if isinstance(error, SchemaError) and error.value is not None:
+            # The message holds the beginning of the value, in which a secret may be cut.
+            error.value = redact(error.value)
+            error.args = misfit_error(error.column or "", error.row or 0, error.value).args
+        _redact_arguments(error, redact)
+        raise
+
+
+def _redact_arguments(error: BaseException | None, redact: Callable[[str], str]) -> None:
+    while error is not None:
+        error.args = tuple(redact(value) if isinstance(value, str) else value for value in error.args)
+        error = error.__cause__ or error.__context__

@@ -99,6 +99,11 @@ class Column:
         return _encoded(cells, self.type) if isinstance(self.type, pa.DictionaryType) else cells
 
 
+def as_text(column: Column) -> Column:
+    """Return a column that takes any cell of the field."""
+    return Column(column.name, "string", get_arrow_type("string"))
+
+
 def _from_text(type_: pa.DataType) -> bool:
     if is_type.is_dictionary(type_):
         return _is_text(type_.value_type)

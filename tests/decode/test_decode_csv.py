@@ -92,7 +92,7 @@ def test_awkward_text_arrives(text: str) -> None:
 def test_only_the_empty_cell_is_null() -> None:
     asked = columns(a="string", b="uint64", c="bool", d="unix_time", e="float64")
     assert read(b'a,b,c,d,e\n,,,,\n"","","","",""\n', asked) == [(None,) * 5] * 2
-    assert read(b"a,b,c,d,e\nNA,1,true,,nan\n", asked)[0][:4] == ("NA", 1, True, None)
+    assert read(b"a,b,c,d,e\nNA,1,true,,0\nnan,1,true,,0\n", asked) == [(a, 1, True, None, 0) for a in ("NA", "nan")]
 
 
 def test_ids_keep_all_64_bits() -> None:
@@ -104,6 +104,28 @@ def test_ids_keep_all_64_bits() -> None:
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
 def test_a_header_alone_is_an_export_without_rows(header: bytes, end: bytes) -> None:
     assert list(CsvDecoder(COLUMNS).decode([header + end])) == []
+
+
+@pytest.mark.parametrize("block_bytes", [8, 1 << 20])
+def test_a_column_may_be_repeated_if_its_cells_are(block_bytes: int) -> None:
+    body = b"id,name,id,json,name,id\n" + b'1,x,1,,"x",01\n' * 50 + b',"a\n\nb",,"","a\n\nb",""\n'
+    assert read(body, block_bytes=block_bytes) == [("x", 1, None)] * 50 + [("a\n\nb", None, None)]
+
+
+@pytest.mark.parametrize("block_bytes", [8, 1 << 20])
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (b"1,x,2,y\n", "Column 'id' is repeated in the export, with different values in row 51: '1' and '2'"),
+        (b"1,x,,y\n", "Column 'id' is repeated in the export, with different values in row 51: '1' and 'None'"),
+        (b"1,x,one,y\n", "Column 'id', row 51 of the export: 'one' does not fit"),
+        (b"1,x,0x1,y\n", "Column 'id', row 51 of the export: '0x1' does not fit"),
+        (b"1,x,1\n", "Row 51 of the export has 3 cells instead of 4"),
+    ],
+)
+def test_a_repeated_column_with_other_cells_is_refused(row: bytes, message: str, block_bytes: int) -> None:
+    with pytest.raises(DecodeError, match=message):
+        read(b"id,name,id,json\n" + b"1,x,1,y\n" * 50 + row + b"1,x,1,y\n" * 50, block_bytes=block_bytes)
 
 
 def test_names_may_hold_commas_and_line_breaks() -> None:
@@ -123,7 +145,8 @@ def test_columns_in_another_order_are_put_in_the_asked_one() -> None:
     [
         (b"name,json\n", "missing 'id'"),
         (b"name,id,json,extra\n", "not requested 'extra'"),
-        (b"name,id,id,json\n", "repeated 'id'"),
+        (b"name,id,id\n", "missing 'json'"),
+        (b"name,id" + b",id" * 101 + b",json\n", "repeats more than 100 columns"),
         (b"name,ID,json\n", "missing 'id'; not requested 'ID'"),
         (b"<html><body>Bad gateway</body></html>", "begins with '<html><body>Bad gateway"),
         (b'{"message": "quota exceeded"}\n', "begins with .*quota exceeded"),

@@ -258,6 +258,12 @@ def test_awkward_text_arrives(text: str) -> None:
         assert read(json.dumps({"data": rows}).encode(), block_bytes=size) == [(text, 1, text)] * 3
 
 
+@pytest.mark.parametrize("size", [1, 50, 1 << 20])
+def test_a_name_may_be_repeated_if_its_value_is(size: int) -> None:
+    repeated = b'{"name":"x","id":1,"json":[1],"id":1,"name":"\\u0078","json":[1],"id":1}'
+    assert read(body(GOOD, repeated, GOOD), block_bytes=size) == [("x", 1, "y"), ("x", 1, "[1]"), ("x", 1, "y")]
+
+
 def test_ids_keep_all_64_bits() -> None:
     ids = [0, 2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1]
     for written in (ids, [str(number) for number in ids]):
@@ -325,8 +331,9 @@ def test_a_cut_is_noticed_at_every_byte(size: int) -> None:
     [
         (b'{"name":"x","id":"1"}', "missing 'json'"),
         (b'{"name":"x","id":"1","json":"y","more":"z"}', "not requested 'more'"),
-        (b'{"name":"x","id":"1","json":"y","id":"1"}', "repeated 'id'"),
-        (b'{"name":null,"name":null,"id":"1","json":"y"}', "repeated 'name'"),
+        (b'{"name":"x","id":"1","json":"y","id":"2"}', "repeated with different values 'id'"),
+        (b'{"name":null,"name":"","id":"1","json":"y"}', "repeated with different values 'name'"),
+        (b'{"name":[1],"name":[2],"id":"1","json":"y","json":"y"}', "repeated with different values 'name'"),
         (b"{}", "missing 'name', 'id', 'json'"),
         (b'{"name":"x","id":"1","json":"\xff\xfe"}', "'json', row {row} of the export is not UTF-8"),
         (b'{"name":"x","id":"one","json":"y"}', "'id', row {row} of the export: 'one' does not fit"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, get_args
@@ -12,6 +13,7 @@ import pytest
 
 from appmetrica_frames.decode.csv import CsvDecoder
 from appmetrica_frames.decode.decoder import build_schema
+from appmetrica_frames.decode.json.decoder import JsonDecoder
 from appmetrica_frames.errors import InvalidRequestError, SchemaError
 from appmetrica_frames.schema.catalog import FieldType
 from appmetrica_frames.schema.types import Column, get_arrow_type
@@ -132,3 +134,54 @@ def test_more_words_than_a_dictionary_can_number_are_a_misfit() -> None:
     with pytest.raises(SchemaError) as caught:
         list(CsvDecoder(columns).decode([body.encode()]))
     assert (caught.value.column, caught.value.row, caught.value.value) == ("word", 129, "w128")
+
+
+NO_NUMBERS = ["0x1F", "0X1f", " 0x1F", "nan", "NaN", "-nan", "inf", "+inf", "INF", "-Infinity", "1e400", "-1e400"]
+NUMBERS: list[tuple[FieldType, pa.DataType]] = [
+    ("uint64", pa.uint64()),
+    ("int64", pa.int64()),
+    ("unix_time", pa.timestamp("us", "UTC")),
+    ("string", pa.int8()),
+    ("float64", pa.float64()),
+    ("float64", pa.float32()),
+    ("float64", pa.decimal128(10, 2)),
+]
+
+
+def read_csv(texts: list[str], columns: list[Column], block_bytes: int) -> Any:
+    body = "cell,other\n" + "".join(f'"{text}",x\n' for text in texts)
+    return list(CsvDecoder(columns, block_bytes=block_bytes).decode([body.encode()]))
+
+
+def read_json(texts: list[str], columns: list[Column], block_bytes: int) -> Any:
+    body = json.dumps({"data": [{"cell": text, "other": "x"} for text in texts]}, separators=(",", ":"))
+    return list(JsonDecoder(columns, block_bytes=block_bytes).decode([body.encode()]))
+
+
+def read_json_exactly(texts: list[str], columns: list[Column], block_bytes: int) -> Any:
+    body = json.dumps({"data": [{"cell": text, "other": ["x"]} for text in texts]})
+    return list(JsonDecoder(columns, block_bytes=block_bytes).decode([body.encode()]))
+
+
+@pytest.mark.parametrize("block_bytes", [20, 1 << 20])
+@pytest.mark.parametrize("read", [read_csv, read_json, read_json_exactly])
+@pytest.mark.parametrize(("wire", "type_"), NUMBERS, ids=str)
+@pytest.mark.parametrize("text", NO_NUMBERS)
+def test_what_is_not_a_decimal_number_fits_no_number_column(
+    text: str, wire: FieldType, type_: pa.DataType, read: Any, block_bytes: int
+) -> None:
+    columns = [Column("cell", wire, type_), Column("other", "string", pa.string())]
+    with pytest.raises(SchemaError, match="'cell', row 3 ") as caught:
+        read(["1", "", text, "1"], columns, block_bytes)
+    assert (caught.value.column, caught.value.row, caught.value.value) == ("cell", 3, text)
+
+
+@pytest.mark.parametrize("read", [read_csv, read_json, read_json_exactly])
+def test_texts_may_look_like_hexadecimal_numbers(read: Any) -> None:
+    columns = [Column("cell", "string", pa.string()), Column("other", "string", pa.string())]
+    for text in NO_NUMBERS:
+        assert read([text], columns, 1 << 20)[0]["cell"].to_pylist() == [text]
+    columns[1] = Column("other", "int64", pa.int64())
+    body = 'cell,other\n"0x1F",31\n"a,0x1F",310\n'
+    (batch,) = CsvDecoder(columns).decode([body.encode()])
+    assert batch.to_pydict() == {"cell": ["0x1F", "a,0x1F"], "other": [31, 310]}

@@ -15,6 +15,7 @@ from pyarrow import compute, csv
 from pyarrow import types as is_type
 
 from appmetrica_frames.decode.csv import CsvBlock, parse_block
+from appmetrica_frames.decode.numbers import find_infinite
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,13 @@ def _parse(cells: pa.Array[Any], type_: pa.DataType) -> pa.Array[Any]:
         return _parse_booleans(cells)
     if is_type.is_decimal(type_) or not is_type.is_string(cells.type):
         raise pa.ArrowInvalid("Only the CSV parser knows.")
-    return cells.cast(type_)
+    numbers = cells.cast(type_)
+    # What looks like a number to pyarrow alone is left to the CSV decoder, which refuses it.
+    if is_type.is_integer(type_) and b"0x" in bytes(cells.buffers()[2] or b"").lower():
+        raise pa.ArrowInvalid("A number in hexadecimal digits.")
+    if find_infinite(numbers) is not None:
+        raise pa.ArrowInvalid("Not a finite number.")
+    return numbers
 
 
 _TRUE = to_text([b"1", b"true", b"True", b"TRUE"])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.schema.types import Column
 
 BLOCK_BYTES = 1 << 22
+MAX_FAST_BYTES = 1 << 24  # the fast ways take many times the memory of a block whose bytes are chosen for it
 
 
 class ParsedJson(NamedTuple):
@@ -43,8 +44,10 @@ class JsonDecoder(Decoder[RecordBlock, ParsedJson]):
     written. Half of a surrogate pair, which no UTF-8 can hold, becomes U+FFFD.
     """
 
-    def __init__(self, columns: Sequence[Column], *, block_bytes: int = BLOCK_BYTES) -> None:
-        super().__init__(columns)
+    def __init__(
+        self, columns: Sequence[Column], *, collect_misfits: bool = False, block_bytes: int = BLOCK_BYTES
+    ) -> None:
+        super().__init__(columns, collect_misfits=collect_misfits)
         self._block_bytes = block_bytes
         self._ndjson = NdjsonDecoder(columns)
         self._rest = bytearray()
@@ -68,7 +71,8 @@ class JsonDecoder(Decoder[RecordBlock, ParsedJson]):
             self._rest += parsed.block.text
             if len(self._rest) < self._enough and not parsed.block.is_last:
                 return None
-            parsed = self._parse(RecordBlock(bytes(self._rest), parsed.block.is_last), rows_before=self.rows)
+            block = RecordBlock(bytes(self._rest), parsed.block.is_last)
+            parsed = self._collecting(lambda: self._parse(block, rows_before=self.rows))
         refuse_endless_record(parsed.rest)
         self._rest = bytearray(parsed.rest)
         # A record of many blocks is parsed again when it has doubled, not with each block: linear in time.
@@ -76,6 +80,8 @@ class JsonDecoder(Decoder[RecordBlock, ParsedJson]):
         return self._finish(parsed.arrays or [])
 
     def _parse_as_csv(self, block: RecordBlock, converter: QuotedJsonToCsv) -> list[pa.Array[Any]] | None:
+        if len(block.text) > MAX_FAST_BYTES:
+            return None
         try:
             return converter.convert(block).read_columns(self.columns)
         except (pa.ArrowInvalid, NotPlainError):
@@ -88,11 +94,16 @@ class JsonDecoder(Decoder[RecordBlock, ParsedJson]):
             return ParsedJson(block, None)
 
     def _parse(self, block: RecordBlock, *, rows_before: int) -> ParsedJson:
-        try:
-            cells, rest = self._ndjson.parse(block), b""
-        except NotPlainError:
-            cells, rest = self._parse_exactly(block, rows_before)
+        cells, rest = self._parse_fast(block) or self._parse_exactly(block, rows_before)
         return ParsedJson(block, [cast_text(column, cells[column.name], rows_before) for column in self.columns], rest)
+
+    def _parse_fast(self, block: RecordBlock) -> tuple[dict[str, pa.Array[Any]], bytes] | None:
+        if len(block.text) > MAX_FAST_BYTES:
+            return None
+        try:
+            return self._ndjson.parse(block), b""
+        except NotPlainError:
+            return None
 
     def _parse_exactly(self, block: RecordBlock, rows_before: int) -> tuple[dict[str, pa.Array[Any]], bytes]:
         decoder = PythonJsonDecoder(block, [column.name for column in self.columns], rows_before)

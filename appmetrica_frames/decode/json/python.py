@@ -12,18 +12,31 @@ from typing import TYPE_CHECKING, TypeAlias
 from appmetrica_frames.decode.parse_errors import SHOWN, compare_names
 from appmetrica_frames.errors import DecodeError, DownloadError, SchemaError
 
-from .scan import NUMBER, PLAIN_STRING, SPACE, WORD, JsonSyntaxError, expect, skip_space, skip_string, skip_value
+from .scan import (
+    NUMBER,
+    SMALL_DEPTH,
+    SPACE,
+    WORD,
+    JsonSyntaxError,
+    expect,
+    match_small_value,
+    skip_space,
+    skip_string,
+    skip_value,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from .records import RecordBlock
 
+_PLAIN = rb'[^"\\\x00-\x1f]*'
 _MEMBER = re.compile(
-    rb"%s(%s)%s:%s(?:(%s)|(%s)|(%s))%s([,}])" % (SPACE, PLAIN_STRING, SPACE, SPACE, PLAIN_STRING, NUMBER, WORD, SPACE)
+    rb'%s"(%s)"%s:%s(?:"(%s)"|(%s)|(%s)|(%s))%s([,}])'
+    % (SPACE, _PLAIN, SPACE, SPACE, _PLAIN, NUMBER, WORD, match_small_value(SMALL_DEPTH), SPACE)
 )
 _WORDS = {b"true": True, b"false": False, b"null": None}
-_MAX_UNKNOWN_NAMES = 10
+MAX_UNKNOWN_NAMES = 10
 _MAX_CUT = 12  # bytes before the end of a block in which an error may come from the cut: half of a word or an escape
 
 Value: TypeAlias = "bytes | bool | None"
@@ -66,38 +79,36 @@ class PythonJsonDecoder:
 
     def _parse_record(self, at: int) -> tuple[list[Value], int]:
         """Return the values of the record at this position, and the position of the next one."""
-        record = _Record(self._names)
-        at = self._parse_members(record, at)
-        values = record.values_in_order()
-        if values is None:
-            raise SchemaError(
-                f"Row {self._rows + 1} of the export does not have the requested fields: {record.differences()}."
-            )
-        return values, at
-
-    def _parse_members(self, record: _Record, at: int) -> int:
         if self._text[at : at + 1] != b"{":
             raise JsonSyntaxError("expected an object", at)
+        record = _Record(self._names)
         at = skip_space(self._text, at + 1)
         is_open = self._text[at : at + 1] != b"}"
-        at += not is_open
-        while is_open:
-            name, value, is_open, at = self._parse_member(at)
+        at = self._parse_members(record, at) if is_open else at + 1
+        following = self._skip_comma(at)
+        if differences := record.differences():
+            raise SchemaError(f"Row {self._rows + 1} of the export does not have the requested fields: {differences}.")
+        return record.values_in_order(), following
+
+    def _parse_members(self, record: _Record, at: int) -> int:
+        end = b","
+        while end == b",":
+            if match := _MEMBER.match(self._text, at):
+                name, string, number, word, nested, end = match.groups()
+                at = match.end()
+                if number is not None:
+                    value: Value = Number(number)
+                elif word is not None:
+                    value = _WORDS[word]
+                else:
+                    value = self._check_utf8(name, string) if nested is None else self._read_value(name, nested)
+            else:
+                name, value, end, at = self._parse_complex_member(at)
             record.add(name, value)
-        return self._skip_comma(at)
+        return at
 
-    def _parse_member(self, at: int) -> tuple[bytes, Value, bool, int]:
-        """Return the name and the value of a member, whether another one follows, and where it begins."""
-        match = _MEMBER.match(self._text, at)
-        if not match:
-            return self._parse_complex_member(at)
-        name, string, number, word, end = match.groups()
-        if string is not None:
-            return name[1:-1], self._check_utf8(name[1:-1], string[1:-1]), end == b",", match.end()
-        return name[1:-1], Number(number) if word is None else _WORDS[word], end == b",", match.end()
-
-    def _parse_complex_member(self, at: int) -> tuple[bytes, Value, bool, int]:
-        """Parse a member whose name or value has escapes or is nested."""
+    def _parse_complex_member(self, at: int) -> tuple[bytes, Value, bytes, int]:
+        """Return the name and the value of a member with escapes or deep nesting, and what ends it and where."""
         at = skip_space(self._text, at)
         if self._text[at : at + 1] != b'"':
             raise JsonSyntaxError("expected a name in quotes", at)
@@ -107,9 +118,10 @@ class PythonJsonDecoder:
         end = skip_value(self._text, at)
         value = self._read_value(name, self._text[at:end])
         at = skip_space(self._text, end)
-        if self._text[at : at + 1] not in {b",", b"}"}:
+        end_mark = self._text[at : at + 1]
+        if end_mark not in {b",", b"}"}:
             raise JsonSyntaxError("expected ',' or '}'", at)
-        return name, value, self._text[at : at + 1] == b",", at + 1
+        return name, value, end_mark, at + 1
 
     def _read_value(self, name: bytes, source: bytes) -> Value:
         if source.startswith(b'"'):
@@ -167,19 +179,17 @@ class _Record:
 
     def add(self, name: bytes, value: Value) -> None:
         if name not in self._names:
-            if len(self._unknown) < _MAX_UNKNOWN_NAMES:
+            if len(self._unknown) < MAX_UNKNOWN_NAMES:
                 self._unknown[name] = None
-        elif name in self._values:
+        elif self._values.setdefault(name, value) != value:
             self._repeated[name] = None
-        else:
-            self._values[name] = value
-
-    def values_in_order(self) -> list[Value] | None:
-        """Return the values, or None if the names are not the requested ones."""
-        if self._unknown or self._repeated or len(self._values) != len(self._names):
-            return None
-        return [self._values[name] for name in self._names]
 
     def differences(self) -> str:
+        """Return in which way the names differ from the requested ones, or an empty text."""
+        if len(self._values) == len(self._names) and not self._unknown and not self._repeated:
+            return ""
         names = [name.decode(errors="replace") for name in (*self._values, *self._unknown, *self._repeated)]
         return compare_names(names, [*self._names.values()])
+
+    def values_in_order(self) -> list[Value]:
+        return [self._values[name] for name in self._names]

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import csv
 
-from appmetrica_frames.decode.csv import join_chunks, read_table
+from appmetrica_frames.decode.csv import CsvBlock, find_bad_number, join_chunks, read_table
 
 from .ndjson import NotPlainError
 
@@ -55,6 +55,8 @@ class CsvText(NamedTuple):
         names = [cell for name in self.names for cell in (_name_column(name), name)]
         cells = read_table(self.text, names, types, _BACKSLASHES)
         if not all(_are_all(name, join_chunks(cells[_name_column(name)])) for name in self.names):
+            raise NotPlainError
+        if find_bad_number(CsvBlock(self.text, names), cells.select([*self.names]), _BACKSLASHES):
             raise NotPlainError
         return [column.cast(join_chunks(cells[column.name])) for column in columns]
 

@@ -17,12 +17,12 @@ NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
 WORD = rb"true|false|null"
 
 
-def _match_small_value(depth: int) -> bytes:
+def match_small_value(depth: int) -> bytes:
     """Return the expression of a value with few escapes and items that nests at most so deep."""
     scalar = rb'"%s"|%s|%s' % (_match_characters(SMALL_RUN), NUMBER, WORD)
     if not depth:
         return rb"(?:%s)" % scalar
-    item = _match_small_value(depth - 1) + SPACE
+    item = match_small_value(depth - 1) + SPACE
     array, object_ = _match_list(item), _match_list(_NAME + item)
     return rb"(?:%s|\[%s%s\]|\{%s%s\})" % (scalar, SPACE, array, SPACE, object_)
 
@@ -38,13 +38,15 @@ def _match_characters(run: int) -> bytes:
 
 
 _NAME = PLAIN_STRING + SPACE + b":" + SPACE
-_ITEM = _match_small_value(SMALL_DEPTH) + SPACE + b","
+_ITEM = match_small_value(SMALL_DEPTH) + SPACE + b","
 _ITEMS = re.compile(rb"(?:%s%s){0,%d}" % (SPACE, _ITEM, RUN))
 _MEMBERS = re.compile(rb"(?:%s%s%s){0,%d}" % (SPACE, _NAME, _ITEM, RUN))
 _SPACES = re.compile(SPACE)
 _LITERAL = re.compile(rb"%s|%s" % (NUMBER, WORD))
 _CHARACTERS = re.compile(_match_characters(RUN))
-_OPEN_ARRAYS, _CLOSE_ARRAYS = re.compile(rb"\[+"), re.compile(rb"\]+")
+_OPEN_ARRAYS = re.compile(rb"\[+")
+_OPEN_OBJECTS = re.compile(rb"(?:\{%s%s){1,%d}" % (SPACE, _NAME, RUN))
+_CLOSE = re.compile(rb"\]+|\}+")
 
 _QUOTE, _COMMA, _COLON, _OPEN_ARRAY, _CLOSE_ARRAY, _OPEN_OBJECT, _CLOSE_OBJECT = b'",:[]{}'
 _CLOSERS = {_OPEN_ARRAY: _CLOSE_ARRAY, _OPEN_OBJECT: _CLOSE_OBJECT}
@@ -113,13 +115,16 @@ def _skip_scalar(text: bytes, at: int) -> int:
 def _descend(text: bytes, at: int, open_containers: bytearray) -> int:
     """Skip values up to the end of the first one that is followed by the end of its container."""
     while at < len(text) and text[at] in _CLOSERS:
+        if objects := _OPEN_OBJECTS.match(text, at):
+            open_containers += b"{" * (text.count(b'"', at, objects.end()) // 2)  # each has a name without escapes
+            at = objects.end()
+            continue
         arrays = _OPEN_ARRAYS.match(text, at)
-        opened = arrays[0] if arrays else b"{"
-        open_containers += opened
-        at = skip_space(text, at + len(opened))
+        open_containers += arrays[0] if arrays else b"{"
+        at = skip_space(text, arrays.end() if arrays else at + 1)
         if at < len(text) and text[at] == _CLOSERS[open_containers[-1]]:
             return at
-        at = skip_to_value(text, at, is_object=open_containers[-1] == _OPEN_OBJECT)
+        at = skip_to_value(text, at, is_object=not arrays)
     return _skip_scalar(text, at)
 
 
@@ -141,12 +146,12 @@ def _ascend(text: bytes, at: int, open_containers: bytearray) -> int:
         character = text[at] if at < len(text) else -1
         if character == _COMMA:
             return skip_to_value(text, at + 1, is_object=open_containers[-1] == _OPEN_OBJECT)
-        if character != _CLOSERS[open_containers[-1]]:
+        closing = _CLOSE.match(text, at)
+        if not closing or character != _CLOSERS[open_containers[-1]]:
             raise JsonSyntaxError("expected ',' or the end of an array or object", at)
-        arrays = _CLOSE_ARRAYS.match(text, at)
-        count = len(arrays[0]) if arrays else 1
-        if arrays and not open_containers.endswith(b"[" * count):
-            raise JsonSyntaxError("unexpected ']'", at + count - 1)
+        count = min(len(closing[0]), len(open_containers))
+        if not open_containers.endswith(open_containers[-1:] * count):
+            raise JsonSyntaxError("unexpected end of an array or object", at + count - 1)
         del open_containers[-count:]
         at += count
     return at

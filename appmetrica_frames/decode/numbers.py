@@ -1,0 +1,55 @@
+"""Find what only pyarrow reads as a number: ``0x1F``, ``nan``, ``inf`` and, as infinity, ``1e400``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pyarrow import compute
+from pyarrow import types as is_type
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_HEX_PREFIXES = np.frombuffer(b"0x0X", "<u2")
+_BEFORE_CELL = np.frombuffer(b',\n\r" \t', np.uint8)
+
+
+def is_number(type_: pa.DataType) -> bool:
+    """Return whether a type is one that pyarrow parses too generously."""
+    return bool(is_type.is_integer(type_) or is_type.is_floating(type_))
+
+
+def find_infinite(cells: pa.Array[Any]) -> int | None:
+    """Return the index of the first cell that is infinite or not a number, if there is one."""
+    if not is_type.is_floating(cells.type):
+        return None
+    is_finite: Any = compute.is_finite(cells)
+    return is_finite.to_pylist().index(False) if is_finite.false_count else None
+
+
+def find_hexadecimal(cells: pa.Array[Any]) -> int | None:
+    """Return the index of the first text that begins like a hexadecimal number, if there is one."""
+    is_hex: Any = compute.match_substring_regex(cells, pattern=r"^\s*0[xX]")
+    return is_hex.to_pylist().index(True) if is_hex.true_count else None
+
+
+def may_hold_hexadecimal(text: bytes | memoryview | NDArray[np.uint8]) -> bool:
+    """Return whether a cell of a CSV text may begin like a hexadecimal number."""
+    # Pairs of bytes are compared at once: on every block of an export, this must cost next to nothing.
+    characters = np.frombuffer(text, np.uint8)
+    return any(_has_prefix(characters, offset) for offset in (0, 1))
+
+
+def _has_prefix(characters: NDArray[np.uint8], offset: int) -> bool:
+    count = (characters.size - offset) // 2
+    pairs = np.frombuffer(characters.data, "<u2", count, offset)
+    return any(_begins_cell(characters, pairs == prefix, offset) for prefix in _HEX_PREFIXES)
+
+
+def _begins_cell(characters: NDArray[np.uint8], is_prefix: NDArray[np.bool_], offset: int) -> bool:
+    if not is_prefix.any():
+        return False
+    before = 2 * np.flatnonzero(is_prefix) + offset - 1
+    return bool((before < 0).any() or np.isin(characters[before], _BEFORE_CELL).any())
