@@ -10,10 +10,11 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from appmetrica_frames.emulator import Emulator
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from appmetrica_frames.emulator import Emulator
 
 ACCEPTED = 202
 
