@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
