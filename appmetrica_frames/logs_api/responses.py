@@ -14,6 +14,7 @@ from appmetrica_frames.errors import (
     RequestRejectedError,
     ServerError,
 )
+from appmetrica_frames.util.terminal import escape_controls
 
 MAX_MESSAGE = 500
 ENHANCE_YOUR_CALM = 420
@@ -62,7 +63,7 @@ def error_from_response(response: ErrorResponse) -> AppMetricaError:
 
 def error_message(body: str) -> str:
     """Return the message of an error body (JSON, HTML or plain text), on one line of limited length."""
-    message = " ".join((_json_messages(body) or _html_title(body) or body).split())
+    message = escape_controls(" ".join((_json_messages(body) or _html_title(body) or body).split()))
     return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + " …"
 
 

@@ -51,3 +51,8 @@ def test_long_messages_are_cut() -> None:
 def test_the_error_explains_what_to_do(status: int, text: str, error: type[Exception], hint: str) -> None:
     with pytest.raises(error, match=hint):
         raise error_from_response(ErrorResponse(status, text))
+
+
+def test_controls_in_a_message_of_the_server_are_escaped() -> None:
+    assert error_message("no \x1b[2J \u202eaccess") == r"no \x1b[2J \u202eaccess"
+    assert error_message('{"message": "\\u001b]0;x\\u0007"}') == r"\x1b]0;x\x07"
