@@ -9,10 +9,11 @@ from appmetrica_frames.cache.entry import CachedExport
 from appmetrica_frames.cache.manage import Cache, PruneResult
 from appmetrica_frames.progress.stats import format_bytes
 from appmetrica_frames.util.durations import format_duration
+from appmetrica_frames.util.terminal import escape_controls
 
 from . import completion
-from .options import CacheDirectory
-from .output import FAILED, AsJson, format_count, print_json, print_message, print_table
+from .options import CacheDirectory, check_cache_directory
+from .output import FAILED, AsJson, format_count, print_json, print_message, print_path, print_table, print_text
 
 app = typer.Typer(help="List, check and clear the local cache.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -30,7 +31,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be remo
 
 def ls(*, resource: Resource = None, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
     """List the cached exports, the latest fetched first."""
-    cache = Cache(cache_dir)
+    cache = _open_cache(cache_dir)
     exports = cache.ls(resource=resource)
     if as_json:
         print_json(exports)
@@ -44,22 +45,22 @@ def ls(*, resource: Resource = None, cache_dir: CacheDirectory = None, as_json: 
 
 def info(*, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
     """Show where the cache is and how much it holds."""
-    summary = Cache(cache_dir).info()
+    summary = _open_cache(cache_dir).info()
     if as_json:
         print_json(summary)
         return
-    typer.echo(f"directory  {summary.directory}")
+    print_text(f"directory  {escape_controls(str(summary.directory))}")
     typer.echo(f"exports    {summary.exports:,}\nrows       {summary.rows:,}\nsize       {format_bytes(summary.size)}")
 
 
 def verify(*, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
     """Compare the cached files with their checksums. Prints the damaged ones; exit code 1 if there are any."""
-    result = Cache(cache_dir).verify()
+    result = _open_cache(cache_dir).verify()
     if as_json:
         print_json(result)
     else:
         for path in result.damaged:
-            typer.echo(path)
+            print_path(path)
         advice = "; 'cache prune' removes what is damaged" if result.damaged else ""
         intact, damaged = format_count(len(result.intact), "export"), format_count(len(result.damaged), "file")
         print_message(f"{intact} intact, {damaged} damaged{advice}")
@@ -85,7 +86,7 @@ def prune(
     as_json: AsJson = False,
 ) -> None:
     """Remove leftovers and damaged exports; with options, also old or rarely used exports."""
-    result = Cache(cache_dir).prune(max_bytes=max_bytes, older_than=older_than, dry_run=dry_run)
+    result = _open_cache(cache_dir).prune(max_bytes=max_bytes, older_than=older_than, dry_run=dry_run)
     _print_result(result, as_json=as_json)
 
 
@@ -108,12 +109,17 @@ def remove(
     """Remove the export with a key, or the exports of a resource."""
     if key is None and resource is None:
         raise typer.BadParameter("Give --key or --resource; 'cache clear' removes every export.")
-    _print_result(Cache(cache_dir).remove(key=key, resource=resource, dry_run=dry_run), as_json=as_json)
+    _print_result(_open_cache(cache_dir).remove(key=key, resource=resource, dry_run=dry_run), as_json=as_json)
 
 
 def clear(*, dry_run: DryRun = False, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
     """Remove every export."""
-    _print_result(Cache(cache_dir).clear(dry_run=dry_run), as_json=as_json)
+    _print_result(_open_cache(cache_dir).clear(dry_run=dry_run), as_json=as_json)
+
+
+def _open_cache(directory: str | None) -> Cache:
+    """Return the cache in a directory given as an option."""
+    return Cache(check_cache_directory(directory))
 
 
 def _print_result(result: PruneResult, *, as_json: bool) -> None:
@@ -121,7 +127,7 @@ def _print_result(result: PruneResult, *, as_json: bool) -> None:
         print_json(result)
         return
     for path in (*(export.path for export in result.exports), *result.leftovers):
-        typer.echo(path)
+        print_path(path)
     exports, leftovers = format_count(len(result.exports), "export"), format_count(len(result.leftovers), "leftover")
     size = format_bytes(result.size)
     outcome = f"would be removed, freeing {size}" if result.dry_run else f"removed, {size} freed"

@@ -15,7 +15,7 @@ from appmetrica_frames.api import read_appmetrica
 from appmetrica_frames.cache.manage import Cache
 from appmetrica_frames.client import Client
 
-from .output import format_count
+from .output import format_count, print_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,5 +115,5 @@ def _format_end(*, keep: bool) -> str:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    print_text(text)
     sys.stdout.flush()

@@ -1,13 +1,15 @@
 """Commands that fetch an export: to print it, to write it to a file, or to keep it in the cache."""
 
+import stat
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .options import parse_values, pop_client, with_options
-from .output import explain_resuming, format_count, print_message
+from .output import explain_resuming, format_count, print_message, print_path, print_text
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +24,7 @@ def _read(resource: str, *, output: Path | None, **values: Any) -> None:
         if output is None:
             from appmetrica_frames.api import read_appmetrica
 
-            typer.echo(str(read_appmetrica(resource, client=client, **parameters)))
+            print_text(str(read_appmetrica(resource, client=client, **parameters)))
             return
         from appmetrica_frames.api import scan_appmetrica
 
@@ -37,7 +39,7 @@ def _download(resource: str, **values: Any) -> None:
     client, parameters = pop_client(values), parse_values(values)
     with explain_resuming(refresh=parameters["refresh"]):
         for path in download_appmetrica(resource, client=client, **parameters):
-            typer.echo(path)
+            print_path(path)
 
 
 def _check_output(output: Path | None) -> Path | None:
@@ -46,24 +48,52 @@ def _check_output(output: Path | None) -> Path | None:
         return None
     if output.suffix.lower() not in SUFFIXES:
         raise typer.BadParameter(f"{str(output)!r} ends in neither {' nor '.join(SUFFIXES)}.")
-    if not output.absolute().parent.is_dir():
-        raise typer.BadParameter(f"There is no directory {str(output.absolute().parent)!r}.")
-    if output.is_dir():
+    target = _resolve(output)
+    if not target.parent.is_dir():
+        raise typer.BadParameter(f"There is no directory {str(target.parent)!r}.")
+    if target.is_dir():
         raise typer.BadParameter(f"{str(output)!r} is a directory.")
+    if target.exists() and not target.is_file():
+        raise typer.BadParameter(f"{str(output)!r} is not a regular file.")
     return output
+
+
+def _resolve(output: Path) -> Path:
+    """Return the file that a path leads to: a symbolic link stays, and the file that it points to is replaced."""
+    try:
+        return output.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links is one or the other, depending on Python's version
+        raise typer.BadParameter(f"{str(output)!r} cannot be resolved: {error}.") from error
 
 
 def _write(lazy: "pl.LazyFrame", output: Path) -> int:
     """Stream the rows to a file, which is replaced as a whole or not at all; return their number."""
     import polars as pl
 
-    temporary = output.with_name(f".{output.name}.{uuid.uuid4().hex}.tmp")
+    target = _resolve(output)
+    # In a directory of its own: a thread that an interrupt leaves behind cannot create the file again.
+    directory = target.parent / f".{uuid.uuid4().hex}.tmp"
     try:
-        (lazy.sink_csv if output.suffix.lower() == ".csv" else lazy.sink_parquet)(temporary)
-        temporary.replace(output)
+        try:
+            directory.mkdir(mode=0o700)
+            temporary = directory / target.name
+            (lazy.sink_csv if output.suffix.lower() == ".csv" else lazy.sink_parquet)(temporary)
+            if target.exists():
+                temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+            temporary.replace(target)
+        finally:
+            _remove(directory)
     finally:
-        temporary.unlink(missing_ok=True)
+        _remove(directory)  # Ctrl-C may have cut the first one short
     return int(lazy.select(pl.len()).collect().item())
+
+
+def _remove(directory: Path) -> None:
+    # Not shutil.rmtree(), which closes a descriptor twice when it is interrupted.
+    with suppress(OSError):
+        for path in directory.iterdir():
+            path.unlink()
+        directory.rmdir()
 
 
 OutputFile = Annotated[

@@ -2,13 +2,13 @@
 
 import inspect
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
 
 from appmetrica_frames.api import download_appmetrica
 from appmetrica_frames.client import Client
+from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.request.export import DateDimension, WireFormat
 from appmetrica_frames.schema import catalog
 
@@ -58,7 +58,7 @@ SPECS = {
     ),
     "strict": OptionSpec(bool, "Fail on a value that does not fit its column's type."),
     "cache_dir": OptionSpec(
-        Path, "Directory of the cache. Default: APPMETRICA_CACHE_DIR, else the user's cache directory.", "DIRECTORY"
+        str, "Directory of the cache. Default: APPMETRICA_CACHE_DIR, else the user's cache directory.", "DIRECTORY"
     ),
     "base_url": OptionSpec(str, "The server. Default: APPMETRICA_BASE_URL, else AppMetrica.", "URL"),
     "max_bytes": OptionSpec(
@@ -80,7 +80,7 @@ ResourceName = Annotated[
     ),
 ]
 CacheDirectory = Annotated[
-    Path | None,
+    str | None,
     typer.Option("--cache-dir", help=SPECS["cache_dir"].help, metavar="DIRECTORY", show_default=False),
 ]
 BaseUrl = Annotated[
@@ -103,11 +103,13 @@ def with_options(function: Any, **more: Any) -> Any:
 def pop_client(values: dict[str, Any]) -> Client:
     """Remove the client's settings from the values and return the client. Progress is shown unless it is disabled."""
     settings = {name: values.pop(name) for name in CLIENT_SETTINGS}
+    check_cache_directory(settings["cache_dir"])
     return Client(**{**settings, "progress": settings["progress"] is not False})
 
 
 def parse_values(values: dict[str, Any]) -> dict[str, Any]:
     """Return the library's parameters from the values of the options."""
+    _check_encoding(values)
     return {
         **values,
         "fields": _split_names(values["fields"]),
@@ -115,6 +117,21 @@ def parse_values(values: dict[str, Any]) -> dict[str, Any]:
         # The name of a custom attribute may contain "=", that of a type does not.
         "schema_overrides": _split_pairs(values["schema_overrides"], option="--schema-overrides", split=str.rpartition),
     }
+
+
+def check_cache_directory(value: str | None) -> str | None:
+    """Return the directory; reject an empty one, which is more likely an unset variable than a wish."""
+    if value == "":
+        raise InvalidRequestError("--cache-dir is empty. Name a directory, or leave the option out.")
+    return value
+
+
+def _check_encoding(values: dict[str, Any]) -> None:
+    """Reject text that is not UTF-8: it cannot be sent."""
+    for name, value in values.items():
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and not text.isascii() and any("\ud800" <= sign <= "\udfff" for sign in text):
+                raise InvalidRequestError(f"--{name.replace('_', '-')} takes UTF-8 text, not {text!r}.")
 
 
 def _build_options() -> list[inspect.Parameter]:

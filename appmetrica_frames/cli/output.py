@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,6 +14,7 @@ import typer
 
 from appmetrica_frames.errors import AppMetricaError, InvalidRequestError
 from appmetrica_frames.progress.stream import SafeStream
+from appmetrica_frames.util.terminal import escape_controls
 
 PROGRAM = "appmetrica-frames"
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -50,7 +53,20 @@ def explain_resuming(*, refresh: bool) -> Iterator[None]:
 
 def print_message(text: str) -> None:
     """Print one line on standard error."""
-    typer.echo(f"{PROGRAM}: {' '.join(text.split())}", err=True)
+    typer.echo(f"{PROGRAM}: {escape_controls(' '.join(text.split()))}", err=True)
+
+
+def print_text(text: str) -> None:
+    """Print a text of several lines, such as a frame."""
+    typer.echo(escape_controls(text, keep="\n"))
+
+
+def print_path(path: Path) -> None:
+    """Print a path. Only a terminal gets escapes; another program gets the path as it is."""
+    if sys.stdout.isatty() or sys.platform == "win32":
+        typer.echo(escape_controls(str(path)))
+    else:
+        typer.echo(os.fsencode(path))
 
 
 def show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
@@ -66,7 +82,7 @@ def print_json(document: Any) -> None:
 def print_table(rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> None:
     """Print rows under a heading, without borders."""
     lines = [list(columns)]
-    lines += [["" if row[column] is None else str(row[column]) for column in lines[0]] for row in rows]
+    lines += [["" if row[column] is None else escape_controls(str(row[column])) for column in lines[0]] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     for line in lines:
         typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())

@@ -63,7 +63,9 @@ class ExportFetcher:
                 job=self._job,
                 is_refresh=self._options.policy.refresh,
             )
-            ingest = ParquetIngest(self._request, write, strict=self._options.strict, reporter=self._reporter)
+            ingest = ParquetIngest(
+                self._request, write, strict=self._options.strict, reporter=self._reporter, redact=connection.mask
+            )
             built_not_before = self._receive(ingest, monitor)
             return write.commit(
                 built_not_before=built_not_before,

@@ -13,6 +13,7 @@ from appmetrica_frames.errors import (
     RequestRejectedError,
     ServerError,
 )
+from appmetrica_frames.util.terminal import escape_controls
 
 from .texts import parse_json, replace_surrogates
 
@@ -76,7 +77,7 @@ def error_from_response(response: ErrorResponse) -> AppMetricaError:
 
 def error_message(body: str) -> str:
     """Return the message of an error body (JSON, HTML or plain text), on one line of limited length."""
-    message = _whole_message(body)
+    message = escape_controls(_whole_message(body))
     return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + " …"
 
 

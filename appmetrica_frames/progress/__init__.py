@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .bars import ProgressBar
@@ -54,11 +54,16 @@ def report_progress(
         reporters.append(ProgressBar(title, clock=clock))
     elif wanted:
         reporters.append(ProgressLines(title, SafeStream().write_line, clock=clock))
-    with ExitStack() as scope:
-        for reporter in reporters:
-            # Twice, because Ctrl-C may cut the first call short, and must not leave half a bar on the screen.
-            scope.callback(reporter.close)
-            scope.callback(reporter.close)
-        yield reporters[0] if len(reporters) == 1 else CompositeReporter(reporters) if reporters else NullReporter()
-        for reporter in reporters:
-            reporter.close(done=True)
+    try:
+        try:
+            yield reporters[0] if len(reporters) == 1 else CompositeReporter(reporters) if reporters else NullReporter()
+            _close(reporters, done=True)
+        finally:
+            _close(reporters)
+    finally:
+        _close(reporters)  # Ctrl-C may have cut the first one short
+
+
+def _close(reporters: list[ProgressBar | ProgressLines], *, done: bool = False) -> None:
+    for reporter in reporters:
+        reporter.close(done=done)

@@ -9,6 +9,8 @@ from functools import cache, wraps
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from appmetrica_frames.util.terminal import escape_controls
+
 from .stats import TransferStats, best_fraction, format_wait
 from .stream import SafeStream, in_notebook
 
@@ -100,7 +102,7 @@ class ProgressBar:
         self._bar = None
 
     def _draw(self, text: str, n: float, *, total: float | None) -> None:
-        description = f"{self._title}: {text}"
+        description = escape_controls(f"{self._title}: {text}")
         if self._bar is None:
             # Created first and drawn afterwards: a bar that Ctrl-C interrupts while it is drawn can then be cleared.
             self._bar = _create_bar(description, n, total)
@@ -112,7 +114,7 @@ class ProgressBar:
     def _write(self, text: str) -> None:
         bars = _bar_class()
         with bars.get_lock():  # write() would release it before it is taken, if interrupted there
-            bars.write(f"{self._title}: {text}\n", file=SafeStream(), end="", nolock=True)
+            bars.write(escape_controls(f"{self._title}: {text}") + "\n", file=SafeStream(), end="", nolock=True)
 
 
 def _create_bar(description: str, n: float, total: float | None) -> Any:

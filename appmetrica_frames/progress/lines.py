@@ -6,6 +6,8 @@ import math
 import time
 from typing import TYPE_CHECKING
 
+from appmetrica_frames.util.terminal import escape_controls
+
 from .stats import TransferStats, format_wait
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ class ProgressLines:
         return True
 
     def _write(self, text: str) -> None:
-        self._write_line(f"{self._title}: {text}")
+        self._write_line(escape_controls(f"{self._title}: {text}"))
 
 
 class LogLines(ProgressLines):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KEY_VERSION = 2
 REQUEST_KEY_LENGTH = 32
 FIELDS_KEY_LENGTH = 16
+MAX_ID_DIGITS = 20
+MAX_EXCERPT = 100  # characters of a wrong value in a message
 DateDimension: TypeAlias = Literal["default", "receive"]
 WireFormat: TypeAlias = Literal["csv", "json"]
 FilterValue: TypeAlias = str | int | bool
@@ -225,11 +227,12 @@ def _check_field(kind: catalog.Resource, name: object, declared: frozenset[str])
 
 
 def _parse_application_id(value: int | str) -> int:
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= MAX_ID_DIGITS:
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10**MAX_ID_DIGITS:
         raise InvalidRequestError(
-            f"application_id is the application's number in AppMetrica (not its SDK or API key), not {value!r}. "
+            f"application_id is the application's number in AppMetrica (not its SDK or API key), "
+            f"not {_excerpt(value)}. "
             "You find it in the application's settings and in the address of its pages."
         )
     return value
@@ -257,10 +260,11 @@ def _build_filters(
 def _format_filter_value(name: str, value: FilterValue) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, (str, int)) and value != "":
+    if value != "" and (isinstance(value, str) or (isinstance(value, int) and abs(value) < 10**MAX_ID_DIGITS)):
         return str(value)
     raise InvalidRequestError(
-        f"filters[{name!r}] takes one text, whole number or bool, not {value!r}: "
+        f"filters[{name!r}] takes one text, whole number or bool, "
+        f"not {_excerpt(value)}. "
         "the server compares for equality with one value only."
     )
 
@@ -272,8 +276,8 @@ def _check_choice(value: Choice, choices: tuple[Choice, ...], *, name: str) -> C
 
 
 def _check_positive(value: int, *, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
-        raise InvalidRequestError(f"{name} takes a whole number from 1, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10**MAX_ID_DIGITS:
+        raise InvalidRequestError(f"{name} takes a whole number from 1, not {_excerpt(value)}.")
     return value
 
 
@@ -292,6 +296,15 @@ def _build_overrides(kind: catalog.Resource, chosen: Mapping[str, object]) -> di
     for name, type_ in types.items():
         Column(name, kind.wire_type(name), type_)  # refuses what its text cannot become
     return types
+
+
+def _excerpt(value: object) -> str:
+    """Return the repr of a value, cut; Python refuses to write very long integers."""
+    try:
+        text = repr(value)
+    except ValueError:
+        return "a number of thousands of digits"
+    return text if len(text) <= MAX_EXCERPT else f"{text[:MAX_EXCERPT]}…"
 
 
 def _digest(text: str, length: int) -> str:

@@ -6,12 +6,14 @@ import sys
 import warnings
 from pathlib import Path
 
+from .terminal import escape_controls
+
 PACKAGE = str(Path(__file__).parents[1])
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
     """Issue a warning at the line that called the package from outside."""
-    warnings.warn(message, category, stacklevel=_levels_to_caller())
+    warnings.warn(escape_controls(message), category, stacklevel=_levels_to_caller())
 
 
 def _levels_to_caller() -> int:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames import Client
 from appmetrica_frames.emulator import Emulator
+
+from .conftest import PatientProxy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,19 +48,25 @@ def called() -> Iterator[tuple[str, Any]]:
 
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    """Serve what ``appmetrica-frames emulator`` serves, without its wait."""
+    """Serve what ``appmetrica-frames emulator`` serves."""
     with Emulator() as running:
         yield running
 
 
+@pytest.fixture(scope="module")
+def ready_url(emulator: Emulator) -> Iterator[str]:
+    proxy = PatientProxy(emulator)
+    yield proxy.base_url
+    proxy.close()
+
+
 @pytest.mark.parametrize("text", EXAMPLES)
 def test_an_example_prints_what_it_says(
-    text: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    text: str, emulator: Emulator, ready_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("APPMETRICA_TOKEN", emulator.token)
-    monkeypatch.setenv("APPMETRICA_BASE_URL", emulator.base_url)
-    monkeypatch.setitem(Client.__init__.__kwdefaults__, "poll", (0.01, 0.05))
+    monkeypatch.setenv("APPMETRICA_BASE_URL", ready_url)
     example = doctest.DocTestParser().get_doctest(text, {}, "example", None, None)
     said: list[str] = []
     outcome = doctest.DocTestRunner().run(example, out=said.append)

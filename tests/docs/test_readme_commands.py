@@ -39,10 +39,9 @@ def commands() -> list[list[str]]:
     return [words[1:] for words in split if words and words[0].endswith("appmetrica-frames")]
 
 
-def test_the_examples_run_one_after_another(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_run_one_after_another(server: Emulator, ready_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APPMETRICA_TOKEN", server.token)
-    monkeypatch.setenv("APPMETRICA_BASE_URL", server.base_url)
-    monkeypatch.setitem(Client.__init__.__kwdefaults__, "poll", (0.01, 0.05))
+    monkeypatch.setenv("APPMETRICA_BASE_URL", ready_url)
     names: dict[str, Any] = {}
     for block in blocks("python"):
         exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - that is the test

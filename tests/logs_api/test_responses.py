@@ -114,3 +114,8 @@ def test_a_range_that_is_too_long_is_told_apart(text: str) -> None:
 )
 def test_other_rejections_are_not_about_the_range(text: str) -> None:
     assert not is_range_too_long(text)
+
+
+def test_controls_in_a_message_of_the_server_are_escaped() -> None:
+    assert error_message("no \x1b[2J \u202eaccess") == r"no \x1b[2J \u202eaccess"
+    assert error_message('{"message": "\\u001b]0;x\\u0007"}') == r"\x1b]0;x\x07"

@@ -509,3 +509,21 @@ def test_a_notebook_is_known_by_its_shell(
 )
 def test_a_size_is_said_for_people(size: float, expected: str) -> None:
     assert format_bytes(size) == expected
+
+
+ATTACK, ESCAPED = "\x1b]0;owned\x07\u202e", r"\x1b]0;owned\x07\u202e"
+
+
+def test_controls_in_a_message_are_escaped_in_bars_and_lines(
+    bars: ProgressBar, lines: ProgressLines, terminal: Terminal, told: list[str]
+) -> None:
+    bars.message(ATTACK)
+    lines.message(ATTACK)
+    assert terminal.lines[0] == told[0] == f"events: {ESCAPED}"
+
+
+def test_controls_in_a_title_are_escaped_in_a_bar(terminal: Terminal, clock: Clock) -> None:
+    shown = ProgressBar(ATTACK, clock=clock)
+    shown.preparing(1.0, None)
+    assert terminal.lines[-1].startswith(f"{ESCAPED}: waiting 1 s |")
+    shown.close()

@@ -10,6 +10,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+import appmetrica_frames
 from appmetrica_frames import InvalidRequestError
 from appmetrica_frames.request import export as request
 from appmetrica_frames.schema import catalog
@@ -210,3 +211,22 @@ def test_polars_and_arrow_types_that_mean_the_same_are_the_same_request() -> Non
     spelled = [pl.String, pl.String(), pa.string(), pa.large_string(), "string"]
     keys = {events(fields=["mcc", "mnc"], schema_overrides={"mcc": type_}).key(ORIGIN) for type_ in spelled}
     assert len(keys) == 1
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"application_id": "9" * 5000},
+        {"application_id": 10**5000},
+        {"application_id": -(10**5000)},
+        {"limit": 10**5000},
+        {"limit": -(10**5000)},
+        {"filters": {"session_id": 10**5000}},
+    ],
+)
+def test_a_number_of_thousands_of_digits_is_rejected_in_a_short_message(parameters: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRequestError) as raised:
+        appmetrica_frames.read_appmetrica(
+            "events", **{"application_id": 1111, "date_since": "2024-07-01", "date_until": "2024-07-01"} | parameters
+        )
+    assert len(str(raised.value)) < 500
