@@ -64,7 +64,7 @@ class ExportFetcher:
                 is_refresh=self._options.policy.refresh,
             )
             ingest = ParquetIngest(
-                self._request, write, strict=self._options.strict, reporter=self._reporter, redact=connection.mask
+                self._request, write, strict=self._options.strict, reporter=self._reporter, redact=connection.mask.text
             )
             built_not_before = self._receive(ingest, monitor)
             return write.commit(
