@@ -57,7 +57,7 @@ def _main(
 
 DAYS = "--application-id 1111 --date-since 2024-07-01 --date-until 2024-07-07"
 
-for group, name, command, shown in (
+for group, name, command, examples in (
     (app, "demo", emulator.demo, ["demo", "demo --keep"]),
     (app, "emulator", emulator.emulator, ["emulator --port 8000 --preparation 5"]),
     (app, "apps", listings.apps, ["apps", "apps --json"]),
@@ -72,5 +72,5 @@ for group, name, command, shown in (
     (cache.app, "remove", cache.remove, ["cache remove --resource events --dry-run", "cache remove --key KEY"]),
     (cache.app, "clear", cache.clear, ["cache clear --dry-run"]),
 ):
-    group.command(name, epilog=format_examples(*shown))(handle_errors()(command))
+    group.command(name, epilog=format_examples(*examples))(handle_errors()(command))
 app.add_typer(cache.app, name="cache")

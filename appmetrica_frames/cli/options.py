@@ -120,7 +120,7 @@ def parse_values(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def check_cache_directory(value: str | None) -> str | None:
-    """Return the directory; reject an empty one, which is more likely an unset variable than a wish."""
+    """Return the directory; reject an empty one: it comes from a variable that is not set."""
     if value == "":
         raise InvalidRequestError("--cache-dir is empty. Name a directory, or leave the option out.")
     return value

@@ -1,4 +1,4 @@
-"""The command line is run as its users run it: in a process of its own."""
+"""Runs the command line as users do: in a process of its own."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import pytest
 if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
 
-Ran = subprocess.CompletedProcess[str]
+Result = subprocess.CompletedProcess[str]
 
 
 class Command(Protocol):
-    """Runs the command line with these words, and with these variables besides those of the test."""
+    """Runs the command line with arguments, and with environment variables in addition to those of the test."""
 
-    def __call__(self, *words: object, **variables: str) -> Ran: ...
+    def __call__(self, *arguments: object, **variables: str) -> Result: ...
 
 
 @pytest.fixture
 def command() -> Command:
-    def run(*words: object, **variables: str) -> Ran:
+    def run(*arguments: object, **variables: str) -> Result:
         return subprocess.run(
-            [sys.executable, "-m", "appmetrica_frames", *map(str, words)],
+            [sys.executable, "-m", "appmetrica_frames", *map(str, arguments)],
             env={**os.environ, "PYTHONUTF8": "1", "COLUMNS": "120", **variables},
             capture_output=True,
             text=True,
@@ -38,6 +38,6 @@ def command() -> Command:
 
 
 @pytest.fixture
-def served(server: Emulator) -> dict[str, str]:
-    """Return the variables that lead a command to the emulator."""
+def server_environment(server: Emulator) -> dict[str, str]:
+    """Return the environment variables with which a command uses the emulator."""
     return {"APPMETRICA_TOKEN": server.token, "APPMETRICA_BASE_URL": server.base_url}

@@ -1,4 +1,4 @@
-"""What the Tab key offers, asked the way that shells ask."""
+"""Shell completion, called the way that shells call it."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
 
     Command = Callable[..., Any]
-    Offered = Callable[..., list[str]]
+    Complete = Callable[..., list[str]]
 
 HEAVY = {"pandas", "polars", "httpx", "pyarrow", "uvicorn", "starlette", "numpy"}
 
 
 @pytest.fixture
-def offered(command: Command) -> Offered:
-    """Ask what is offered after these words, the last of which is being typed."""
+def complete(command: Command) -> Complete:
+    """Return the completions of the last of these arguments."""
 
-    def ask(*words: str) -> list[str]:
-        line = " ".join(["appmetrica-frames", *words])
-        ran = command(_APPMETRICA_FRAMES_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(len(words)))
-        assert (ran.returncode, ran.stderr) == (0, "")
-        return str(ran.stdout).split()
+    def ask(*arguments: str) -> list[str]:
+        line = " ".join(["appmetrica-frames", *arguments])
+        result = command(_APPMETRICA_FRAMES_COMPLETE="complete_bash", COMP_WORDS=line, COMP_CWORD=str(len(arguments)))
+        assert (result.returncode, result.stderr) == (0, "")
+        return str(result.stdout).split()
 
     return ask
 
 
-def test_commands_are_offered(offered: Offered) -> None:
-    assert offered("re") == ["resources", "read"]
-    assert offered("cache", "p") == ["prune"]
+def test_commands_are_completed(complete: Complete) -> None:
+    assert complete("re") == ["resources", "read"]
+    assert complete("cache", "p") == ["prune"]
 
 
-@pytest.mark.parametrize("words", [["read"], ["download"], ["fields"], ["cache", "ls", "--resource"]])
-def test_resources_are_offered(offered: Offered, words: list[str]) -> None:
-    assert offered(*words, "push") == ["push_tokens"]
+@pytest.mark.parametrize("arguments", [["read"], ["download"], ["fields"], ["cache", "ls", "--resource"]])
+def test_resources_are_completed(complete: Complete, arguments: list[str]) -> None:
+    assert complete(*arguments, "push") == ["push_tokens"]
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         (["events", "--fields", "event_n"], ["event_name"]),
         (["events", "--application-id", "1111", "--fields", "event_n"], ["event_name"]),
@@ -64,24 +64,24 @@ def test_resources_are_offered(offered: Offered, words: list[str]) -> None:
         (["events", "--date-since", ""], []),
     ],
 )
-def test_what_an_option_takes_is_offered(offered: Offered, words: list[str], expected: list[str]) -> None:
-    assert offered("read", *words) == expected
+def test_values_of_an_option_are_completed(complete: Complete, arguments: list[str], expected: list[str]) -> None:
+    assert complete("read", *arguments) == expected
 
 
-def test_keys_of_stored_exports_are_offered(offered: Offered, client: Client, server: Emulator) -> None:
-    assert offered("cache", "remove", "--key", "") == []
+def test_keys_of_cached_exports_are_completed(complete: Complete, client: Client, server: Emulator) -> None:
+    assert complete("cache", "remove", "--key", "") == []
     read_appmetrica("push_tokens", application_id=1111, fields=["token"], client=client)
-    (stored,) = Cache().ls()
-    assert offered("cache", "remove", "--key", stored.key[:3]) == [stored.key]
-    (stored.path.parent / "entry.json").write_text("damaged")
-    assert offered("cache", "remove", "--key", "") == []
+    (cached,) = Cache().ls()
+    assert complete("cache", "remove", "--key", cached.key[:3]) == [cached.key]
+    (cached.path.parent / "entry.json").write_text("damaged")
+    assert complete("cache", "remove", "--key", "") == []
 
 
 @pytest.mark.parametrize("resource", catalog.resources())
-def test_every_field_is_offered_on_a_line_of_its_own(
+def test_every_field_is_completed_on_a_line_of_its_own(
     resource: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In fish, which shows what a word means."""
+    """In fish, which shows descriptions."""
     monkeypatch.setenv("_APPMETRICA_FRAMES_COMPLETE", "complete_fish")
     monkeypatch.setenv("_TYPER_COMPLETE_FISH_ACTION", "get-args")
     monkeypatch.setenv("_TYPER_COMPLETE_ARGS", f"appmetrica-frames read {resource} --fields ")
@@ -89,7 +89,7 @@ def test_every_field_is_offered_on_a_line_of_its_own(
         cli.app(prog_name="appmetrica-frames")
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert [name for name, _ in lines] == list(catalog.resources()[resource].fields)
-    assert all(said for _, said in lines)
+    assert all(text for _, text in lines)
 
 
 @pytest.mark.skipif(sys.platform == "win32" or not shutil.which("bash"), reason="bash completes here")
@@ -104,7 +104,7 @@ def test_bash_completes(tmp_path: Path) -> None:
         "$function" appmetrica-frames
         echo "${COMPREPLY[@]}"
     """
-    ran = subprocess.run(
+    result = subprocess.run(
         [shutil.which("bash") or "", "-c", typed],
         env={**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"},
         capture_output=True,
@@ -112,7 +112,7 @@ def test_bash_completes(tmp_path: Path) -> None:
         timeout=60,
         check=False,
     )
-    assert (ran.stdout, ran.stderr) == ("installations\n", "")
+    assert (result.stdout, result.stderr) == ("installations\n", "")
 
 
 def test_completing_loads_no_heavy_library() -> None:
@@ -120,7 +120,7 @@ def test_completing_loads_no_heavy_library() -> None:
         "import sys; from appmetrica_frames.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit:\n    print('loaded', sorted({HEAVY} & set(sys.modules)))"
     ).replace("{HEAVY}", repr(HEAVY))
-    ran = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code],
         env={
             **os.environ,
@@ -133,4 +133,4 @@ def test_completing_loads_no_heavy_library() -> None:
         timeout=60,
         check=False,
     )
-    assert ran.stdout == "event_name\nloaded []\n", ran.stderr
+    assert result.stdout == "event_name\nloaded []\n", result.stderr

@@ -1,4 +1,4 @@
-"""The options of the command line are the words of the library."""
+"""The options of the command line are the parameters of the library."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def commands(group: Any = None, path: str = "") -> dict[str, Any]:
-    """Return every command by the words that it is called with."""
+    """Return every command by its name, such as ``cache ls``."""
     group = group or get_command(cli.app)
-    found: dict[str, Any] = {}
+    known_commands: dict[str, Any] = {}
     for name, command in group.commands.items():
-        spelt = f"{path} {name}".strip()
-        found |= commands(command, spelt) if hasattr(command, "commands") else {spelt: command}
-    return found
+        full_name = f"{path} {name}".strip()
+        known_commands |= commands(command, full_name) if hasattr(command, "commands") else {full_name: command}
+    return known_commands
 
 
 COMMANDS = commands()
@@ -48,34 +48,36 @@ def test_the_commands_are_known() -> None:
 
 
 @pytest.mark.parametrize(("command", "own"), [("read", {"output"}), ("download", set())])
-def test_an_export_has_exactly_the_words_of_the_library(command: str, own: set[str]) -> None:
+def test_an_export_has_exactly_the_parameters_of_the_library(command: str, own: set[str]) -> None:
     shared = set(inspect.signature(download_appmetrica).parameters) - {"client"}
     assert set(parameters(command)) - own == shared | set(options.CLIENT_SETTINGS)
     assert set(options.CLIENT_SETTINGS) <= set(inspect.signature(Client).parameters)
 
 
-def test_every_word_is_explained_and_none_besides() -> None:
+def test_every_parameter_has_a_spec_and_nothing_else_has() -> None:
     assert set(parameters("download")) - {"resource"} == set(options.SPECS)
 
 
-@pytest.mark.parametrize("word", [*inspect.signature(download_appmetrica).parameters, *options.CLIENT_SETTINGS])
-def test_an_option_is_its_word_with_dashes_and_the_same_default(word: str) -> None:
+@pytest.mark.parametrize("parameter", [*inspect.signature(download_appmetrica).parameters, *options.CLIENT_SETTINGS])
+def test_an_option_is_its_parameter_with_dashes_and_the_same_default(parameter: str) -> None:
     known = {**inspect.signature(Client).parameters, **inspect.signature(download_appmetrica).parameters}
-    if word in {"resource", "client"}:
+    if parameter in {"resource", "client"}:
         return
-    option = parameters("read")[word]
-    assert f"--{word.replace('_', '-')}" in option.opts
-    assert option.required is (known[word].default is inspect.Parameter.empty)
+    option = parameters("read")[parameter]
+    assert f"--{parameter.replace('_', '-')}" in option.opts
+    assert option.required is (known[parameter].default is inspect.Parameter.empty)
     if not option.required:
-        assert option.default in (known[word].default, [])
+        assert option.default in (known[parameter].default, [])
 
 
 @pytest.mark.parametrize("verb", ["ls", "info", "verify", "prune", "remove", "clear"])
-def test_the_options_over_the_store_are_the_words_of_cache(verb: str) -> None:
+def test_the_options_of_cache_commands_are_the_parameters_of_cache(verb: str) -> None:
     known = dict(inspect.signature(getattr(Cache, verb)).parameters)
     del known["self"]
     own = {name: option for name, option in parameters(f"cache {verb}").items() if name in known}
-    assert {name: option.default for name, option in own.items()} == {n: word.default for n, word in known.items()}
+    assert {name: option.default for name, option in own.items()} == {
+        n: parameter.default for n, parameter in known.items()
+    }
     assert set(parameters(f"cache {verb}")) - set(own) == {"cache_dir", "as_json"}
 
 
@@ -90,21 +92,21 @@ def test_the_emulator_command_has_the_options_of_serve() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_an_example_that_it_understands(name: str) -> None:
-    shown = CliRunner().invoke(cli.app, [*name.split(), "--help"], env={"COLUMNS": "100"}, prog_name=PROGRAM)
-    assert shown.exit_code == 0
-    assert shown.output.startswith(f"Usage: {PROGRAM} {name}")
+    result = CliRunner().invoke(cli.app, [*name.split(), "--help"], env={"COLUMNS": "100"}, prog_name=PROGRAM)
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Usage: {PROGRAM} {name}")
     assert all(option.help for option in COMMANDS[name].params)
-    said = [shlex.split(line) for line in shown.output.partition("Example")[2].splitlines() if PROGRAM in line]
-    assert said
-    for words_said in said:
-        assert words_said[: 1 + len(name.split())] == [PROGRAM, *name.split()]
-        COMMANDS[name].make_context(name, words_said[1 + len(name.split()) :])
+    examples = [shlex.split(line) for line in result.output.partition("Example")[2].splitlines() if PROGRAM in line]
+    assert examples
+    for example in examples:
+        assert example[: 1 + len(name.split())] == [PROGRAM, *name.split()]
+        COMMANDS[name].make_context(name, example[1 + len(name.split()) :])
 
 
 def test_fields_prints_the_catalogue_as_a_table(command: Command) -> None:
-    ran = command("fields", "events")
-    assert ran.returncode == 0, ran.stderr
-    heading, *lines = ran.stdout.splitlines()
+    result = command("fields", "events")
+    assert result.returncode == 0, result.stderr
+    heading, *lines = result.stdout.splitlines()
     assert heading.split() == ["field", "dtype", "description"]
     listed = appmetrica_frames.list_fields("events")
     assert [line.split()[0] for line in lines] == listed["field"].to_list()
@@ -113,8 +115,8 @@ def test_fields_prints_the_catalogue_as_a_table(command: Command) -> None:
 
 
 def test_fields_prints_the_catalogue_as_json(command: Command) -> None:
-    ran = command("fields", "installations", "--json")
-    assert json.loads(ran.stdout) == appmetrica_frames.list_fields("installations").rows(named=True)
+    result = command("fields", "installations", "--json")
+    assert json.loads(result.stdout) == appmetrica_frames.list_fields("installations").rows(named=True)
 
 
 def test_resources_are_a_table_or_json(command: Command) -> None:
@@ -128,15 +130,19 @@ def test_resources_are_a_table_or_json(command: Command) -> None:
     assert json.loads(command("resources", "--json").stdout) == listed.rows(named=True)
 
 
-def test_apps_are_those_that_the_token_sees(command: Command, served: dict[str, str], client: Client) -> None:
-    ran = command("apps", **served)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    seen = client.applications()
-    heading, *lines = ran.stdout.splitlines()
+def test_apps_are_those_that_the_token_sees(
+    command: Command, server_environment: dict[str, str], client: Client
+) -> None:
+    result = command("apps", **server_environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    applications = client.applications()
+    heading, *lines = result.stdout.splitlines()
     assert heading.split() == ["application_id", "name", "time_zone_name"]
-    assert [line.split()[0] for line in lines] == [str(number) for number in seen["application_id"]]
-    asked = command("apps", "--json", "--base-url", served["APPMETRICA_BASE_URL"], APPMETRICA_TOKEN="emulator-token")
-    assert json.loads(asked.stdout) == seen.rows(named=True)
+    assert [line.split()[0] for line in lines] == [str(number) for number in applications["application_id"]]
+    result_json = command(
+        "apps", "--json", "--base-url", server_environment["APPMETRICA_BASE_URL"], APPMETRICA_TOKEN="emulator-token"
+    )
+    assert json.loads(result_json.stdout) == applications.rows(named=True)
 
 
 def test_the_version_is_the_package_version(command: Command) -> None:

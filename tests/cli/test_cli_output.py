@@ -39,23 +39,23 @@ def test_a_server_message_is_escaped(command: Command) -> None:
     with Emulator(rows_per_day=100, faults={}) as server:
         server.faults[1:] = faults.Answer(400, f"message {ATTACK}")
         variables = {"APPMETRICA_TOKEN": server.token, "APPMETRICA_BASE_URL": server.base_url}
-        ran = command("read", "events", *DAY, "--no-progress", **variables)
-    assert ran.returncode == 1
-    assert ESCAPED in ran.stderr
-    assert is_safe(ran.stderr)
+        result = command("read", "events", *DAY, "--no-progress", **variables)
+    assert result.returncode == 1
+    assert ESCAPED in result.stderr
+    assert is_safe(result.stderr)
 
 
 def test_a_printed_frame_is_escaped_and_a_file_keeps_the_bytes(
-    command: Command, served: dict[str, str], server: Emulator, tmp_path: Path
+    command: Command, server_environment: dict[str, str], server: Emulator, tmp_path: Path
 ) -> None:
     server.answers["events"] = f"event_name,city\nbuy,{ATTACK}\n".encode()
-    words = ("read", "events", *DAY, "--fields", "event_name,city", "--no-progress")
-    ran = command(*words, **served)
-    assert ran.returncode == 0, ran.stderr
-    assert ESCAPED[:20] in ran.stdout
-    assert is_safe(ran.stdout)
+    arguments = ("read", "events", *DAY, "--fields", "event_name,city", "--no-progress")
+    result = command(*arguments, **server_environment)
+    assert result.returncode == 0, result.stderr
+    assert ESCAPED[:20] in result.stdout
+    assert is_safe(result.stdout)
     target = tmp_path / "out.csv"
-    assert command(*words, "-o", target, **served).returncode == 0
+    assert command(*arguments, "-o", target, **server_environment).returncode == 0
     assert target.read_bytes().decode() == f"event_name,city\nbuy,{ATTACK}\n"
 
 
@@ -184,7 +184,7 @@ class Interrupter:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("arguments", "expected"),
     [
         (["read", "events", *DAY, "--cache-dir", ""], "--cache-dir is empty"),
         (["cache", "ls", "--cache-dir", ""], "--cache-dir is empty"),
@@ -195,10 +195,10 @@ class Interrupter:
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="arguments are Unicode there")
-def test_an_odd_value_is_one_line_and_exit_code_2(command: Command, words: list[object], expected: str) -> None:
-    ran = command(*words, APPMETRICA_TOKEN="t")
-    assert (ran.returncode, ran.stdout) == (2, "")
-    (line,) = ran.stderr.splitlines()
+def test_an_odd_value_is_one_line_and_exit_code_2(command: Command, arguments: list[object], expected: str) -> None:
+    result = command(*arguments, APPMETRICA_TOKEN="t")
+    assert (result.returncode, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
     assert line.startswith("appmetrica-frames: InvalidRequestError: ")
     assert expected in line
     assert len(line) < 400

@@ -1,4 +1,4 @@
-"""What a command costs to start, and what it says when it cannot."""
+"""How fast a command starts, how it reports an error, and what a signal leaves behind."""
 
 from __future__ import annotations
 
@@ -42,49 +42,49 @@ def one_line(text: str) -> str:
     return line
 
 
-@pytest.mark.parametrize("words", [["--version"], ["--help"], ["cache", "ls"]])
-def test_neither_help_nor_the_store_needs_a_heavy_library(words: list[str]) -> None:
-    ran = python(
-        f"import sys; sys.argv[1:] = {words!r}\n"
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["cache", "ls"]])
+def test_neither_help_nor_the_cache_needs_a_heavy_library(arguments: list[str]) -> None:
+    result = python(
+        f"import sys; sys.argv[1:] = {arguments!r}\n"
         "from appmetrica_frames.__main__ import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    code = end.code\n"
         f"print('loaded', sorted({HEAVY!r} & set(sys.modules)), code)"
     )
-    assert ran.stdout.splitlines()[-1] == "loaded [] 0", ran.stderr
+    assert result.stdout.splitlines()[-1] == "loaded [] 0", result.stderr
 
 
 @pytest.mark.parametrize(
-    ("missing", "words", "extra"),
+    ("missing", "arguments", "extra"),
     [
         ("typer", ["--help"], "appmetrica-frames[cli]"),
         ("uvicorn", ["emulator"], "appmetrica-frames[demo]"),
         ("numpy", ["demo"], "appmetrica-frames[demo]"),
     ],
 )
-def test_a_missing_extra_is_named_in_one_line(missing: str, words: list[str], extra: str) -> None:
-    ran = python(
-        f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = {words!r}\n"
+def test_a_missing_extra_is_named_in_one_line(missing: str, arguments: list[str], extra: str) -> None:
+    result = python(
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv[1:] = {arguments!r}\n"
         "from appmetrica_frames.__main__ import main; main()"
     )
-    assert ran.returncode == 1
-    assert extra in one_line(ran.stderr)
-    assert ran.stdout == ""
+    assert result.returncode == 1
+    assert extra in one_line(result.stderr)
+    assert result.stdout == ""
 
 
 def test_a_missing_token_is_one_line_and_exit_code_1(command: Command) -> None:
-    ran = command("read", "events", *DAY)
-    assert ran.returncode == 1
-    assert one_line(ran.stderr).startswith("appmetrica-frames: MissingTokenError: ")
-    assert ran.stdout == ""
+    result = command("read", "events", *DAY)
+    assert result.returncode == 1
+    assert one_line(result.stderr).startswith("appmetrica-frames: MissingTokenError: ")
+    assert result.stdout == ""
 
 
-def invoked(*words: object) -> Result:
-    """Run a command in this process: what it refuses, it refuses before anything heavy begins."""
-    return CliRunner().invoke(app, [*map(str, words)], env={"APPMETRICA_TOKEN": "t"}, prog_name=PROGRAM)
+def invoke(*arguments: object) -> Result:
+    """Run a command in this process: it rejects invalid options before it loads a heavy library."""
+    return CliRunner().invoke(app, [*map(str, arguments)], env={"APPMETRICA_TOKEN": "t"}, prog_name=PROGRAM)
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "expected"),
     [
         (["read", "evnts", *DAY], "Did you mean 'events'?"),
         (["read", "events", *DAY, "--fields", "event_nam"], "Did you mean 'event_name'"),
@@ -100,15 +100,15 @@ def invoked(*words: object) -> Result:
         (["cache", "prune", "--older-than", "-1"], "older_than must be zero or more"),
     ],
 )
-def test_a_request_that_cannot_be_made_is_one_line_and_exit_code_2(words: list[object], said: str) -> None:
-    ran = invoked(*words)
-    assert ran.exit_code == 2
-    assert one_line(ran.stderr).startswith("appmetrica-frames: InvalidRequestError: ")
-    assert said in ran.stderr
+def test_an_invalid_request_is_one_line_and_exit_code_2(arguments: list[object], expected: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert one_line(result.stderr).startswith("appmetrica-frames: InvalidRequestError: ")
+    assert expected in result.stderr
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "expected"),
     [
         (["read", "events", "--date-since", "2024-07-01"], "--application-id"),
         (["read", "events", *DAY, "--filters", "event_name"], "not have the form name=value"),
@@ -121,29 +121,29 @@ def test_a_request_that_cannot_be_made_is_one_line_and_exit_code_2(words: list[o
         (["sell"], "No such command"),
     ],
 )
-def test_a_misused_command_says_how_to_use_it(words: list[object], said: str) -> None:
-    ran = invoked(*words)
-    assert ran.exit_code == 2
-    assert "Usage: appmetrica-frames" in ran.stderr
-    assert said in " ".join(ran.stderr.split())
+def test_a_misused_command_shows_its_usage(arguments: list[object], expected: str) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert "Usage: appmetrica-frames" in result.stderr
+    assert expected in " ".join(result.stderr.split())
 
 
 @pytest.mark.parametrize("word", ["evnts", "events --token secret"])
 def test_a_refusal_is_the_exit_code_of_the_process(command: Command, word: str) -> None:
-    ran = command("read", *word.split(), *DAY, APPMETRICA_TOKEN="t")
-    assert (ran.returncode, ran.stdout) == (2, "")
+    result = command("read", *word.split(), *DAY, APPMETRICA_TOKEN="t")
+    assert (result.returncode, result.stdout) == (2, "")
 
 
 def test_a_server_that_refuses_is_one_line_and_exit_code_1(command: Command, server: Emulator) -> None:
-    ran = command("read", "events", *DAY, APPMETRICA_TOKEN="wrong", APPMETRICA_BASE_URL=server.base_url)
-    assert ran.returncode == 1
-    assert one_line(ran.stderr).startswith("appmetrica-frames: AuthenticationError: ")
+    result = command("read", "events", *DAY, APPMETRICA_TOKEN="wrong", APPMETRICA_BASE_URL=server.base_url)
+    assert result.returncode == 1
+    assert one_line(result.stderr).startswith("appmetrica-frames: AuthenticationError: ")
 
 
-def test_nothing_stored_is_one_line_and_exit_code_1(command: Command) -> None:
-    ran = command("read", "events", *DAY, "--offline")
-    assert ran.returncode == 1
-    assert one_line(ran.stderr).startswith("appmetrica-frames: NotCachedError: ")
+def test_nothing_cached_is_one_line_and_exit_code_1(command: Command) -> None:
+    result = command("read", "events", *DAY, "--offline")
+    assert result.returncode == 1
+    assert one_line(result.stderr).startswith("appmetrica-frames: NotCachedError: ")
 
 
 @pytest.fixture
@@ -160,37 +160,37 @@ def emulate(_interruptible: None, tmp_path: Path) -> Iterator[Emulate]:
     with ExitStack() as running:
 
         def start(module: str) -> tuple[subprocess.Popen[bytes], Path]:
-            room = tmp_path / "room"
-            room.mkdir()
-            words = [sys.executable, "-m", *module.split(), "--port", "0", "--rows-per-day", "100"]
+            folder = tmp_path / "folder"
+            folder.mkdir()
+            arguments = [sys.executable, "-m", *module.split(), "--port", "0", "--rows-per-day", "100"]
             process = subprocess.Popen(
-                [*words, "--preparation", "60"],
+                [*arguments, "--preparation", "60"],
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "PYTHONUTF8": "1", "TMPDIR": str(room)},
+                env={**os.environ, "PYTHONUTF8": "1", "TMPDIR": str(folder)},
             )
             running.enter_context(process)
             running.callback(process.kill)
-            return process, room
+            return process, folder
 
         yield start
 
 
-def spoken_by(stream: IO[bytes] | None, stop: str) -> str:
-    """Return what a process says on a stream, up to a text."""
+def read_until(stream: IO[bytes] | None, stop: str) -> str:
+    """Return what a process writes to a stream, up to a text."""
     assert stream is not None
-    said = b""
-    while stop.encode() not in said:
-        assert select.select([stream], [], [], 30)[0], f"nothing more after {said!r}"
+    output = b""
+    while stop.encode() not in output:
+        assert select.select([stream], [], [], 30)[0], f"nothing more after {output!r}"
         piece = os.read(stream.fileno(), 4096)
-        assert piece, f"ended after {said!r}"
-        said += piece
-    return said.decode(errors="replace")
+        assert piece, f"ended after {output!r}"
+        output += piece
+    return output.decode(errors="replace")
 
 
-def address(emulator: subprocess.Popen[bytes]) -> str:
-    """Return where an emulator says that it listens, once it has said all it says."""
-    found = re.search(r"http://127\.0\.0\.1:\d+", spoken_by(emulator.stdout, "curl"))
+def get_address(emulator: subprocess.Popen[bytes]) -> str:
+    """Return the address of an emulator from its greeting."""
+    found = re.search(r"http://127\.0\.0\.1:\d+", read_until(emulator.stdout, "curl"))
     assert found is not None
     return found[0]
 
@@ -199,28 +199,28 @@ def address(emulator: subprocess.Popen[bytes]) -> str:
 @pytest.mark.parametrize("module", ["appmetrica_frames emulator", "appmetrica_frames.emulator"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_emulator_serves_until_a_signal_and_leaves_nothing(emulate: Emulate, module: str, number: int) -> None:
-    process, room = emulate(module)
-    asked = urllib.request.Request(  # noqa: S310 - loopback
-        f"{address(process)}/logs/v1/export/push_tokens.csv?application_id=1111&fields=token",
+    process, folder = emulate(module)
+    request = urllib.request.Request(  # noqa: S310 - loopback
+        f"{get_address(process)}/logs/v1/export/push_tokens.csv?application_id=1111&fields=token",
         headers={"Authorization": "OAuth emulator-token"},
     )
-    with urllib.request.urlopen(asked) as answer:  # noqa: S310 - loopback
-        assert answer.status == 202
+    with urllib.request.urlopen(request) as response:  # noqa: S310 - loopback
+        assert response.status == 202
     process.send_signal(number)
     _, errors = process.communicate(timeout=30)
     assert (process.returncode, errors) == (0, b"")
-    assert list(room.iterdir()) == []
+    assert list(folder.iterdir()) == []
 
 
 @pytest.fixture
-def reading(emulate: Emulate, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+def start_read(emulate: Emulate, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     """Start reads of an export that takes a minute to prepare."""
     with ExitStack() as running:
-        emulated: list[str] = []
+        addresses: list[str] = []
 
-        def start(*words: str) -> subprocess.Popen[bytes]:
-            emulated[:] = emulated or [address(emulate("appmetrica_frames emulator")[0])]
-            command = [sys.executable, "-m", "appmetrica_frames", *map(str, words), "--base-url", *emulated]
+        def start(*arguments: str) -> subprocess.Popen[bytes]:
+            addresses[:] = addresses or [get_address(emulate("appmetrica_frames emulator")[0])]
+            command = [sys.executable, "-m", "appmetrica_frames", *map(str, arguments), "--base-url", *addresses]
             process = subprocess.Popen(
                 [*command, "--progress"],
                 stderr=subprocess.PIPE,
@@ -233,39 +233,39 @@ def reading(emulate: Emulate, tmp_path: Path) -> Iterator[Callable[..., subproce
         yield start
 
 
-def stopped(process: subprocess.Popen[bytes], number: int) -> str:
-    """Return the last line of a process that a signal ends while it waits."""
-    spoken_by(process.stderr, "waiting")
+def stop(process: subprocess.Popen[bytes], number: int) -> str:
+    """Send a signal to a process that waits; return its last line."""
+    read_until(process.stderr, "waiting")
     process.send_signal(number)
     _, rest = process.communicate(timeout=30)
-    said = rest.decode()
-    assert "Traceback" not in said
-    return said.replace("\r", "\n").strip("\n").split("\n")[-1]
+    output = rest.decode()
+    assert "Traceback" not in output
+    return output.replace("\r", "\n").strip("\n").split("\n")[-1]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Ctrl-C is sent another way there")
 @pytest.mark.parametrize(
-    ("words", "how"),
+    ("arguments", "advice"),
     [(["read"], "the same command"), (["download", "--refresh"], "the same command without --refresh")],
 )
-def test_ctrl_c_ends_a_wait_with_one_line_that_says_how_to_resume(
-    reading: Callable[..., subprocess.Popen[bytes]], words: list[str], how: str
+def test_ctrl_c_ends_a_wait_with_one_line_on_how_to_resume(
+    start_read: Callable[..., subprocess.Popen[bytes]], arguments: list[str], advice: str
 ) -> None:
-    command, *flags = words
-    process = reading(command, "events", *map(str, DAY), *flags)
-    last = stopped(process, signal.SIGINT)
+    command, *flags = arguments
+    process = start_read(command, "events", *map(str, DAY), *flags)
+    last = stop(process, signal.SIGINT)
     assert process.returncode == 130
-    assert last == f"appmetrica-frames: interrupted; {how} continues with the same job"
-    again = reading(command, "events", *map(str, DAY))
-    assert "resuming the job" in spoken_by(again.stderr, "waiting")
+    assert last == f"appmetrica-frames: interrupted; {advice} continues with the same job"
+    again = start_read(command, "events", *map(str, DAY))
+    assert "resuming the job" in read_until(again.stderr, "waiting")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM is no signal there")
 def test_sigterm_ends_a_wait_with_its_exit_code_and_leaves_no_temporary_file(
-    reading: Callable[..., subprocess.Popen[bytes]],
+    start_read: Callable[..., subprocess.Popen[bytes]],
 ) -> None:
-    process = reading("read", "events", *map(str, DAY))
-    stopped(process, signal.SIGTERM)
+    process = start_read("read", "events", *map(str, DAY))
+    stop(process, signal.SIGTERM)
     assert process.returncode == 143
-    store = Path(os.environ["APPMETRICA_CACHE_DIR"])
-    assert [path.name for path in store.rglob("*") if path.is_file() and path.suffix != ".lock"] == ["pending.json"]
+    cache = Path(os.environ["APPMETRICA_CACHE_DIR"])
+    assert [path.name for path in cache.rglob("*") if path.is_file() and path.suffix != ".lock"] == ["pending.json"]

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 DAYS = ("--application-id", 1111, "--date-since", "2024-07-28", "--date-until", "2024-07-29")
 COLUMNS = ["event_name", "event_timestamp", "event_json", "appmetrica_device_id"]
-WORDS = ("read", "events", *DAYS, "--fields", ",".join(COLUMNS[:2]), "--fields", ",".join(COLUMNS[2:]))
+READ = ("read", "events", *DAYS, "--fields", ",".join(COLUMNS[:2]), "--fields", ",".join(COLUMNS[2:]))
 
 
 @pytest.fixture
 def expected(client: Client) -> pl.DataFrame:
-    """Read with the library what the commands read; it fills the store that they share."""
+    """Read with the library what the commands read, into the same cache."""
     return read_appmetrica(
         "events",
         application_id=1111,
@@ -37,104 +37,108 @@ def expected(client: Client) -> pl.DataFrame:
     )
 
 
-def test_without_a_file_the_frame_is_printed(command: Command, served: dict[str, str], server: Emulator) -> None:
-    ran = command(*WORDS, "--no-progress", **served)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("shape: (")
-    assert "event_name" in ran.stdout
+def test_without_a_file_the_frame_is_printed(
+    command: Command, server_environment: dict[str, str], server: Emulator
+) -> None:
+    result = command(*READ, "--no-progress", **server_environment)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.startswith("shape: (")
+    assert "event_name" in result.stdout
     assert server.downloads == 1
 
 
-def test_off_a_terminal_a_few_lines_say_how_it_goes(command: Command, served: dict[str, str]) -> None:
-    ran = command("download", *WORDS[1:], **served)
-    assert ran.returncode == 0
-    assert len(ran.stdout.splitlines()) == 1
-    assert "\r" not in ran.stderr
-    waiting, downloading, ready = ran.stderr.splitlines()
+def test_outside_a_terminal_progress_is_a_few_lines(command: Command, server_environment: dict[str, str]) -> None:
+    result = command("download", *READ[1:], **server_environment)
+    assert result.returncode == 0
+    assert len(result.stdout.splitlines()) == 1
+    assert "\r" not in result.stderr
+    waiting, downloading, ready = result.stderr.splitlines()
     assert waiting.startswith("events: waiting 0 s")
     assert downloading.startswith("events: downloading ")
     assert re.fullmatch(r"events: ready in \d+ s, [\d.]+ kB downloaded(, .+B/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", ready)
 
 
 def test_a_parquet_file_holds_what_the_library_reads(
-    command: Command, served: dict[str, str], expected: pl.DataFrame, tmp_path: Path
+    command: Command, server_environment: dict[str, str], expected: pl.DataFrame, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.parquet"
-    ran = command(*WORDS, "-o", target, **served)
-    assert (ran.returncode, ran.stdout) == (0, "")
-    assert f"{expected.height:,} rows in {target}" in ran.stderr
+    result = command(*READ, "-o", target, **server_environment)
+    assert (result.returncode, result.stdout) == (0, "")
+    assert f"{expected.height:,} rows in {target}" in result.stderr
     assert_frame_equal(pl.read_parquet(target), expected)
 
 
 def test_a_csv_file_holds_what_the_library_reads(
-    command: Command, served: dict[str, str], expected: pl.DataFrame, tmp_path: Path
+    command: Command, server_environment: dict[str, str], expected: pl.DataFrame, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.CSV"
-    assert command(*WORDS, "-o", target, **served).returncode == 0
+    assert command(*READ, "-o", target, **server_environment).returncode == 0
     assert_frame_equal(pl.read_csv(target, schema_overrides=expected.schema), expected)
 
 
 def test_a_file_is_replaced_whole_and_nothing_is_left_beside_it(
-    command: Command, served: dict[str, str], expected: pl.DataFrame, tmp_path: Path
+    command: Command, server_environment: dict[str, str], expected: pl.DataFrame, tmp_path: Path
 ) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     target = folder / "out.parquet"
     target.write_bytes(b"the one before")
-    assert command(*WORDS, "--output", target, **served).returncode == 0
+    assert command(*READ, "--output", target, **server_environment).returncode == 0
     assert list(folder.iterdir()) == [target]
     assert pl.read_parquet(target).height == expected.height
     assert stat.S_IMODE(target.stat().st_mode) & stat.S_IRUSR
 
 
-def test_download_prints_the_paths_of_what_it_stored(
-    command: Command, served: dict[str, str], expected: pl.DataFrame
+def test_download_prints_the_paths_of_the_cached_files(
+    command: Command, server_environment: dict[str, str], expected: pl.DataFrame
 ) -> None:
-    ran = command("download", *WORDS[1:], **served)
-    assert ran.returncode == 0
-    assert re.fullmatch(r"events: from the cache, built at most \d+ s ago\n", ran.stderr)
-    assert ran.stdout.splitlines() == [str(export.path) for export in Cache().ls()]
-    assert_frame_equal(pl.read_parquet(ran.stdout.splitlines(), columns=COLUMNS), expected, check_column_order=False)
+    result = command("download", *READ[1:], **server_environment)
+    assert result.returncode == 0
+    assert re.fullmatch(r"events: from the cache, built at most \d+ s ago\n", result.stderr)
+    assert result.stdout.splitlines() == [str(export.path) for export in Cache().ls()]
+    assert_frame_equal(pl.read_parquet(result.stdout.splitlines(), columns=COLUMNS), expected, check_column_order=False)
 
 
-def test_a_used_up_quota_is_made_up_for_by_a_stale_file(command: Command) -> None:
-    asked: dict[str, Any] = {"application_id": 1111, "fields": ["token"]}
-    words = ("read", "push_tokens", "--application-id", 1111, "--fields", "token", "--max-age", 0)
+def test_a_stale_file_is_used_when_the_quota_is_used_up(command: Command) -> None:
+    parameters: dict[str, Any] = {"application_id": 1111, "fields": ["token"]}
+    arguments = ("read", "push_tokens", "--application-id", 1111, "--fields", "token", "--max-age", 0)
     with Emulator(rows_per_day=100, faults={}) as server:
         client = Client(server.token, base_url=server.base_url, poll=(0.01, 0.05), progress=False)
-        frame = read_appmetrica("push_tokens", client=client, **asked)
+        frame = read_appmetrica("push_tokens", client=client, **parameters)
         server.faults[1:] = faults.Answer(429, retry_after=86_400)
         variables = {"APPMETRICA_TOKEN": server.token, "APPMETRICA_BASE_URL": server.base_url}
-        refused = command(*words, **variables)
-        ran = command(*words, "--stale-if-error", 3600, "--max-bytes", 10**9, **variables)
+        refused = command(*arguments, **variables)
+        result = command(*arguments, "--stale-if-error", 3600, "--max-bytes", 10**9, **variables)
     assert refused.returncode == 1
     assert "appmetrica-frames: QuotaExceededError: " in refused.stderr
-    assert ran.returncode == 0
-    assert ran.stdout.startswith(f"shape: ({frame.height:_}, 1)")
-    shown, warned = ran.stderr.splitlines()
-    assert shown.startswith("push_tokens: from the cache, built at most")
-    assert warned.startswith("appmetrica-frames: CacheWarning: ")
-    assert "A cached file is returned instead" in warned
+    assert result.returncode == 0
+    assert result.stdout.startswith(f"shape: ({frame.height:_}, 1)")
+    progress, warning = result.stderr.splitlines()
+    assert progress.startswith("push_tokens: from the cache, built at most")
+    assert warning.startswith("appmetrica-frames: CacheWarning: ")
+    assert "A cached file is returned instead" in warning
 
 
-def test_a_second_read_needs_no_server(command: Command, served: dict[str, str], expected: pl.DataFrame) -> None:
-    ran = command(*WORDS, "--offline", "--base-url", served["APPMETRICA_BASE_URL"])
-    assert ran.returncode == 0, ran.stderr
-    assert f"shape: ({expected.height:_}, 4)" in ran.stdout
+def test_a_second_read_needs_no_server(
+    command: Command, server_environment: dict[str, str], expected: pl.DataFrame
+) -> None:
+    result = command(*READ, "--offline", "--base-url", server_environment["APPMETRICA_BASE_URL"])
+    assert result.returncode == 0, result.stderr
+    assert f"shape: ({expected.height:_}, 4)" in result.stdout
 
 
 def test_filters_overrides_and_flags_reach_the_server(
-    command: Command, served: dict[str, str], server: Emulator, tmp_path: Path
+    command: Command, server_environment: dict[str, str], server: Emulator, tmp_path: Path
 ) -> None:
     target = tmp_path / "out.parquet"
-    ran = command(
+    result = command(
         *("read", "events", *DAYS, "--fields", "event_name,session_id", "--limit", 7, "--refresh", "--strict"),
         *("--filters", "event_name=app_open", "--filters", "os_name=android", "--date-dimension", "receive"),
         *("--schema-overrides", "session_id=string", "--skip-unavailable-shards", "-o", target),
         *("--cache-dir", tmp_path / "elsewhere", "--prepare-timeout", 50, "--base-url", server.base_url),
-        APPMETRICA_TOKEN=served["APPMETRICA_TOKEN"],
+        APPMETRICA_TOKEN=server_environment["APPMETRICA_TOKEN"],
     )
-    assert ran.returncode == 0, ran.stderr
+    assert result.returncode == 0, result.stderr
     sent = dict(server.exchanges[0].query)
     del sent["fields"], sent["date_since"], sent["date_until"]
     assert sent == {
@@ -153,16 +157,18 @@ def test_filters_overrides_and_flags_reach_the_server(
     assert set(frame["event_name"]) == {"app_open"}
 
 
-def test_the_token_is_in_nothing_that_is_said(command: Command, server: Emulator) -> None:
-    ran = command(*WORDS, APPMETRICA_TOKEN="canary-token", APPMETRICA_BASE_URL=server.base_url)
-    assert ran.returncode == 1
-    assert "canary-token" not in ran.stdout + ran.stderr
+def test_the_token_is_in_no_output(command: Command, server: Emulator) -> None:
+    result = command(*READ, APPMETRICA_TOKEN="canary-token", APPMETRICA_BASE_URL=server.base_url)
+    assert result.returncode == 1
+    assert "canary-token" not in result.stdout + result.stderr
 
 
-def test_a_warning_is_one_line(command: Command, served: dict[str, str], server: Emulator) -> None:
+def test_a_warning_is_one_line(command: Command, server_environment: dict[str, str], server: Emulator) -> None:
     server.answers["events"] = b"event_name,session_id\nbuy,twelve\n"
-    ran = command("read", "events", *DAYS, "--fields", "event_name,session_id", "--no-progress", **served)
-    assert ran.returncode == 0, ran.stderr
-    (line,) = ran.stderr.splitlines()
+    result = command(
+        "read", "events", *DAYS, "--fields", "event_name,session_id", "--no-progress", **server_environment
+    )
+    assert result.returncode == 0, result.stderr
+    (line,) = result.stderr.splitlines()
     assert line.startswith("appmetrica-frames: SchemaWarning: ")
     assert "session_id" in line

@@ -1,4 +1,4 @@
-"""A command in a terminal: what stands there in the end."""
+"""A command in a terminal: what is on the screen in the end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 if sys.platform == "win32":
-    pytest.skip("terminals are made another way there", allow_module_level=True)
+    pytest.skip("it has no pseudo-terminals", allow_module_level=True)
 
 import fcntl
 import pty
@@ -37,13 +37,13 @@ main()
 class Terminal:
     """A terminal of so many columns, and the process in it."""
 
-    def __init__(self, columns: int, *words: str, **variables: str) -> None:
+    def __init__(self, columns: int, *arguments: str, **variables: str) -> None:
         self._columns = columns
         self._screen = b""
         self._keyboard, stream = pty.openpty()
         fcntl.ioctl(stream, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         self.process = subprocess.Popen(
-            [sys.executable, "-c", IN_ITS_TERMINAL, *words],
+            [sys.executable, "-c", IN_ITS_TERMINAL, *arguments],
             stdin=stream,
             stdout=stream,
             stderr=stream,
@@ -56,13 +56,13 @@ class Terminal:
         os.write(self._keyboard, keys)
 
     def shows(self, text: str) -> None:
-        """Wait until a text is shown."""
+        """Wait until a text is screen."""
         while text.encode() not in self._screen:
             assert self._read(), self._screen
 
     @property
     def rows(self) -> list[str]:
-        """The rows that stand there once the process has ended."""
+        """The rows on the screen once the process has ended."""
         while self._read():
             pass
         self.process.wait(30)
@@ -107,9 +107,9 @@ def slow() -> Iterator[Emulator]:
 def terminal(slow: Emulator) -> Iterator[Callable[..., Terminal]]:
     opened: list[Terminal] = []
 
-    def opening(columns: int, *words: str) -> Terminal:
+    def opening(columns: int, *arguments: str) -> Terminal:
         variables = {"APPMETRICA_TOKEN": slow.token, "APPMETRICA_BASE_URL": slow.base_url}
-        opened.append(Terminal(columns, *words, **variables))
+        opened.append(Terminal(columns, *arguments, **variables))
         return opened[-1]
 
     yield opening
@@ -119,23 +119,23 @@ def terminal(slow: Emulator) -> Iterator[Callable[..., Terminal]]:
 
 @pytest.mark.parametrize("columns", [80, 120])
 @pytest.mark.parametrize("command", ["read", "download"])
-def test_ctrl_c_leaves_one_line_that_says_how_to_go_on(
+def test_ctrl_c_leaves_one_line_on_how_to_continue(
     terminal: Callable[..., Terminal], command: str, columns: int
 ) -> None:
-    shown = terminal(columns, command, "events", *DAY)
-    shown.shows("events: waiting")
-    shown.type(b"\x03")
-    assert shown.rows == ["appmetrica-frames: interrupted; the same command continues with the same job"]
-    assert shown.process.returncode == 130
+    screen = terminal(columns, command, "events", *DAY)
+    screen.shows("events: waiting")
+    screen.type(b"\x03")
+    assert screen.rows == ["appmetrica-frames: interrupted; the same command continues with the same job"]
+    assert screen.process.returncode == 130
 
 
-def test_one_line_stays_of_a_download_and_one_of_a_read_from_the_store(
+def test_one_line_stays_of_a_download_and_one_of_a_read_from_the_cache(
     terminal: Callable[..., Terminal], slow: Emulator
 ) -> None:
-    shown = terminal(80, "download", "events", *DAY, "--fields", "event_name")
-    shown.shows("events: waiting")
+    screen = terminal(80, "download", "events", *DAY, "--fields", "event_name")
+    screen.shows("events: waiting")
     slow.clock.advance(3600)
-    ready, *path = shown.rows
+    ready, *path = screen.rows
     assert ready.startswith("events: ready in ")
     assert "".join(path).endswith(".parquet")
     again = terminal(80, "download", "events", *DAY, "--fields", "event_name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ import tqdm as tqdm_package
 from tqdm import tqdm
 
 from appmetrica_frames import progress
-from appmetrica_frames.progress import report_progress
+from appmetrica_frames.progress import ProgressBar, report_progress
 from appmetrica_frames.progress import stream as stream_module
 
 if TYPE_CHECKING:
@@ -162,6 +162,26 @@ def test_an_interrupt_at_any_call_while_drawing_leaves_a_clean_screen(screen: Sc
         assert_clean(screen)
 
 
+def test_a_close_that_was_interrupted_can_be_repeated(screen: Screen) -> None:
+    """On a screen of unknown width, where only tqdm knows how much there is to clear."""
+    screen._descriptor = -1
+    moments: list[Stack] = []
+    _draw_and_close(moments.append)
+    for moment in dict.fromkeys(moments):
+        screen.seek(0)
+        screen.truncate()
+        _draw_and_close(Interrupter(moment, screen))
+        assert screen.lines == [""], screen.getvalue()
+
+
+def _draw_and_close(on_moment: Callable[[Stack], None]) -> None:
+    bar = ProgressBar("events", clock=ticks())
+    bar.preparing(0.0, None)
+    with suppress(KeyboardInterrupt), profiled(on_moment):
+        bar.close()
+    bar.close()
+
+
 class Interrupter:
     """Interrupts at one moment, once."""
 
@@ -172,6 +192,8 @@ class Interrupter:
     def __call__(self, moment: Stack) -> None:
         if moment == self._moment:
             self._moment = None
+            if self._screen.fileno() < 0:  # a notebook, which echoes nothing
+                raise KeyboardInterrupt
             self._screen.type_ctrl_c()
 
 

@@ -1,4 +1,4 @@
-"""What people see while they wait, in a terminal and in a notebook; and that what they cannot see costs nothing."""
+"""Progress in a terminal, in a notebook and elsewhere; and that a display that fails does not fail an export."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ MB = 1_000_000
 
 
 class Terminal(io.StringIO):
-    """A stream that says that it is a terminal; what stands in its last line is what is seen."""
+    """A terminal in memory."""
 
     def isatty(self) -> bool:
         return True
 
     @property
     def lines(self) -> list[str]:
-        """The lines as they stand in the end: each return goes over what was there."""
+        """The lines on the screen: text after a carriage return overwrites the line."""
         return [_overwritten(line) for line in self.getvalue().split("\n")]
 
 
@@ -79,7 +79,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
 
 
 class Clock:
-    """A clock that only goes when told."""
+    """A clock that tests set."""
 
     now = 0.0
 
@@ -147,7 +147,7 @@ def test_a_download_of_unknown_size_shows_what_has_come(bars: ProgressBar, termi
     assert terminal.lines[-1] == "events: downloading 3 MB, 1.5 MB/s"
 
 
-def test_one_line_stays_in_the_end(terminal: Terminal, clock: Clock) -> None:
+def test_a_summary_stays_on_one_line(terminal: Terminal, clock: Clock) -> None:
     with report_progress("events", wanted=None, clock=clock) as reporter:
         reporter.preparing(0.0, None)
         clock.now += 60
@@ -166,7 +166,7 @@ def test_one_line_stays_in_the_end(terminal: Terminal, clock: Clock) -> None:
     ]
 
 
-def test_a_body_that_comes_again_begins_from_nothing(bars: ProgressBar, terminal: Terminal, clock: Clock) -> None:
+def test_a_restarted_body_is_counted_from_zero(bars: ProgressBar, terminal: Terminal, clock: Clock) -> None:
     bars.downloading(3 * MB, 4 * MB)
     clock.now += 1
     bars.downloading(MB, 4 * MB)
@@ -193,7 +193,7 @@ def test_a_failure_leaves_no_line(terminal: Terminal) -> None:
     assert terminal.lines == ["events: resuming", ""]
 
 
-def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: ProgressBar, terminal: Terminal) -> None:
+def test_a_message_is_printed_above_the_bar_and_replaces_the_summary(bars: ProgressBar, terminal: Terminal) -> None:
     bars.preparing(1.0, None)
     bars.message("resuming the job that was requested 5 min ago")
     bars.preparing(2.0, None)
@@ -205,7 +205,7 @@ def test_a_text_stands_above_the_bar_and_is_the_last_word(bars: ProgressBar, ter
     assert terminal.lines[1:] == ["events: from the cache, built at most 3 d ago", ""]
 
 
-def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, clock: Clock) -> None:
+def test_two_concurrent_exports_do_not_overwrite_each_other(terminal: Terminal, clock: Clock) -> None:
     first, second = ProgressBar("events", clock=clock), ProgressBar("crashes", clock=clock)
     first.preparing(1.0, None)
     second.message("from the cache")
@@ -226,7 +226,7 @@ def test_two_exports_at_a_time_do_not_write_over_each_other(terminal: Terminal, 
         (None, lambda: None, NullReporter),
     ],
 )
-def test_bars_are_for_a_terminal_and_lines_for_who_asks_elsewhere(
+def test_a_terminal_gets_bars_and_other_streams_get_lines_on_request(
     monkeypatch: pytest.MonkeyPatch, stream: Callable[[], Any], expected: type, *, wanted: bool | None
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stream())
@@ -235,22 +235,24 @@ def test_bars_are_for_a_terminal_and_lines_for_who_asks_elsewhere(
 
 
 @pytest.fixture
-def told() -> list[str]:
+def written() -> list[str]:
     return []
 
 
 @pytest.fixture
-def lines(told: list[str], clock: Clock) -> ProgressLines:
-    return ProgressLines("events", told.append, clock=clock)
+def lines(written: list[str], clock: Clock) -> ProgressLines:
+    return ProgressLines("events", written.append, clock=clock)
 
 
-def test_lines_say_what_is_new_and_then_ever_more_rarely(lines: ProgressLines, told: list[str], clock: Clock) -> None:
+def test_lines_report_changes_at_once_and_waits_ever_less_often(
+    lines: ProgressLines, written: list[str], clock: Clock
+) -> None:
     for second in range(3601):
         clock.now = second
         lines.preparing(second, None, QueuePosition(2 if second < 10 else 1 if second < 20 else 0, second / 3600))
     seconds = [0, 10, 20, 50, 110, 230, 470, 770, 1070, 1370, 1670, 1970, 2270, 2570, 2870, 3170, 3470]
-    assert len(told) == len(seconds)
-    assert told[:5] == [
+    assert len(written) == len(seconds)
+    assert written[:5] == [
         "events: waiting 0 s, 2 jobs before it",
         "events: waiting 10 s, 1 job before it",
         "events: waiting 20 s, 1% prepared",
@@ -259,7 +261,7 @@ def test_lines_say_what_is_new_and_then_ever_more_rarely(lines: ProgressLines, t
     ]
 
 
-def test_lines_say_what_came(lines: ProgressLines, told: list[str], clock: Clock) -> None:
+def test_lines_end_with_a_summary(lines: ProgressLines, written: list[str], clock: Clock) -> None:
     lines.preparing(0.0, None)
     clock.now += 60
     for megabyte in range(1, 5):
@@ -268,35 +270,35 @@ def test_lines_say_what_came(lines: ProgressLines, told: list[str], clock: Clock
     lines.decoded(70_000)
     lines.close(done=True)
     lines.close()
-    assert told == [
+    assert written == [
         "events: waiting 0 s",
         "events: downloading 1 MB of 4 MB",
         "events: ready in 1 min 2 s, 4 MB downloaded, 2 MB/s, 70,000 rows, 35,000 rows/s",
     ]
 
 
-def test_lines_of_many_parts_are_few(lines: ProgressLines, told: list[str], clock: Clock) -> None:
+def test_lines_of_many_parts_are_few(lines: ProgressLines, written: list[str], clock: Clock) -> None:
     for _ in range(64):
         lines.preparing(0.0, None)
         clock.now += 1
         lines.downloading(MB, MB)
         clock.now += 1
     lines.close(done=True)
-    assert len(told) == 5
-    assert told[-1] == "events: ready in 2 min 8 s, 64 MB downloaded, 1 MB/s"
+    assert len(written) == 5
+    assert written[-1] == "events: ready in 2 min 8 s, 64 MB downloaded, 1 MB/s"
 
 
-def test_what_is_said_once_is_a_line_and_the_last_word(lines: ProgressLines, told: list[str]) -> None:
+def test_a_message_is_a_line_and_replaces_the_summary(lines: ProgressLines, written: list[str]) -> None:
     lines.downloading(MB, None)
     lines.message("from the cache, built at most 3 h ago")
     lines.close(done=True)
-    assert told == ["events: downloading 1 MB", "events: from the cache, built at most 3 h ago"]
+    assert written == ["events: downloading 1 MB", "events: from the cache, built at most 3 h ago"]
 
 
-def test_elsewhere_lines_are_printed_for_who_asks(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_printed_on_request(capsys: pytest.CaptureFixture[str]) -> None:
     _whole_export(wanted=True)
-    said, lines = capsys.readouterr()
-    assert said == ""
+    output, lines = capsys.readouterr()
+    assert output == ""
     assert lines.splitlines()[:3] == ["events: resuming", "events: waiting 0 s", "events: downloading 1 B of 2 B"]
     assert lines.splitlines()[3].startswith("events: ready in 0 s, 2 B downloaded")
 
@@ -321,25 +323,25 @@ def test_the_log_gets_the_lines_whatever_is_shown(
     assert capsys.readouterr() == ("", "events: waiting 1 min 20 s, 40% prepared\n")
 
 
-def test_the_log_tells_of_a_whole_export_in_few_lines(
+def test_the_log_of_an_export_is_a_few_lines(
     logged: Callable[[], list[str]], server: Emulator, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    asked: dict[str, Any] = {"application_id": 1111, "fields": ["token"], "client": client}
-    read_appmetrica("push_tokens", **asked)
+    parameters: dict[str, Any] = {"application_id": 1111, "fields": ["token"], "client": client}
+    read_appmetrica("push_tokens", **parameters)
     first = [line for line in logged() if line.startswith("push_tokens: ")]
-    read_appmetrica("push_tokens", **asked)
+    read_appmetrica("push_tokens", **parameters)
     second = [line for line in logged() if line.startswith("push_tokens: ")][len(first) :]
     missed, waiting, downloading, ready = (line.removeprefix("push_tokens: ") for line in first)
     assert missed == "not from the cache (the cache has no such export)"
     assert waiting.startswith("waiting 0 s")
     assert downloading.startswith("downloading ")
     assert re.fullmatch(r"ready in \d+ s, [\d.]+ kB downloaded(, .*/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", ready)
-    (stored,) = second
-    assert re.fullmatch(r"push_tokens: from the cache \(fetched \d+ s ago, within the server's 24 h\)", stored)
+    (cached,) = second
+    assert re.fullmatch(r"push_tokens: from the cache \(fetched \d+ s ago, within the server's 24 h\)", cached)
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_queue_is_asked_only_where_somebody_is_told(server: Emulator, client: Client) -> None:
+def test_the_queue_is_requested_only_if_progress_is_visible(server: Emulator, client: Client) -> None:
     read_appmetrica("push_tokens", application_id=1111, fields=["token"], client=client)
     assert [seen.path for seen in server.exchanges if "active_queries" in seen.path] == []
 
@@ -359,7 +361,7 @@ def test_progress_false_is_silent_everywhere(
 
 @pytest.mark.parametrize("stream", [Broken, Full])
 @pytest.mark.parametrize("wanted", [None, True])
-def test_a_stream_that_fails_costs_nothing(
+def test_a_stream_that_fails_does_not_fail_the_export(
     monkeypatch: pytest.MonkeyPatch, stream: type[Terminal], *, wanted: bool | None
 ) -> None:
     monkeypatch.setattr(sys, "stderr", stream())
@@ -368,7 +370,9 @@ def test_a_stream_that_fails_costs_nothing(
 
 @pytest.mark.parametrize("wanted", [None, True])
 @pytest.mark.parametrize("when", ["before", "while it waits", "while it downloads"])
-def test_a_closed_stream_costs_nothing(monkeypatch: pytest.MonkeyPatch, when: str, *, wanted: bool | None) -> None:
+def test_a_closed_stream_does_not_fail_the_export(
+    monkeypatch: pytest.MonkeyPatch, when: str, *, wanted: bool | None
+) -> None:
     stream = Terminal()
     monkeypatch.setattr(sys, "stderr", stream)
     if when == "before":
@@ -376,7 +380,7 @@ def test_a_closed_stream_costs_nothing(monkeypatch: pytest.MonkeyPatch, when: st
     _whole_export(wanted=wanted, at=lambda stage: stream.close() if stage == when else None)
 
 
-def test_no_stream_at_all_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_stream_does_not_fail_the_export(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stderr", None)
     _whole_export(wanted=True)
 
@@ -392,7 +396,7 @@ def _whole_export(*, wanted: bool | None, at: Callable[[str], Any] = str) -> Non
         reporter.downloading(2, 2)
 
 
-def test_a_bar_that_cannot_be_made_costs_nothing_and_is_not_tried_again(
+def test_a_bar_that_cannot_be_created_is_not_tried_again(
     bars: ProgressBar, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tried = []
@@ -425,58 +429,64 @@ def test_in_a_notebook_without_widgets_the_plain_bar_is_used(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert has_audience()
-        shown = ProgressBar("events", clock=clock)
-        shown.preparing(80.0, 0.4)
-        shown.message("from the cache")
-    assert shown.is_visible
-    said = capsys.readouterr()
-    assert "events: waiting 1 min 20 s, 40% prepared" in said.out
-    assert said.out.endswith("events: from the cache\n")
-    assert said.err == ""  # a notebook paints it red
+        bar = ProgressBar("events", clock=clock)
+        bar.preparing(80.0, 0.4)
+        bar.message("from the cache")
+    assert bar.is_visible
+    output = capsys.readouterr()
+    assert "events: waiting 1 min 20 s, 40% prepared" in output.out
+    assert output.out.endswith("events: from the cache\n")
+    assert output.err == ""  # a notebook paints it red
 
 
-def test_in_a_notebook_with_widgets_the_bar_is_one(
+def test_in_a_notebook_with_widgets_the_bar_is_a_widget(
     notebook: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clock: Clock
 ) -> None:
-    made: list[Any] = []
+    bars: list[Any] = []
 
     class Widget:
-        def __init__(self, **words: Any) -> None:
-            self.words = words
-            made.append(self)
+        def __init__(self, **arguments: Any) -> None:
+            self.arguments = arguments
+            bars.append(self)
 
         def set_description_str(self, text: str, *, refresh: bool) -> None:
-            assert (text, refresh) == (self.words["desc"], False)
+            assert (text, refresh) == (self.arguments["desc"], False)
 
         @classmethod
         def get_lock(cls) -> Any:
             return nullcontext()
 
         def refresh(self, *, nolock: bool) -> None:
-            self.words["drawn"] = nolock
+            self.arguments["drawn"] = nolock
 
         def close(self) -> None:
-            self.words["closed"] = True
+            self.arguments["closed"] = True
 
         @classmethod
         def write(cls, text: str, *, file: Any, end: str, nolock: bool) -> None:
             assert nolock
             file.write(text + end)
 
-    room: Any = ModuleType("tqdm.notebook")
-    room.tqdm = Widget
-    monkeypatch.setitem(sys.modules, "tqdm.notebook", room)
+    module: Any = ModuleType("tqdm.notebook")
+    module.tqdm = Widget
+    monkeypatch.setitem(sys.modules, "tqdm.notebook", module)
     notebook(widgets=True)
-    shown = ProgressBar("events", clock=clock)
-    shown.preparing(80.0, 0.4)
-    shown.downloading(2 * MB, 2 * MB)
+    bar = ProgressBar("events", clock=clock)
+    bar.preparing(80.0, 0.4)
+    bar.downloading(2 * MB, 2 * MB)
     clock.now += 2
-    shown.close(done=True)
-    waiting, downloading = made
-    assert (waiting.words["desc"], waiting.words["initial"]) == ("events: waiting 1 min 20 s, 40% prepared", 0.4)
-    assert (downloading.words["desc"], downloading.words["total"]) == ("events: downloading 2 MB of 2 MB", 2 * MB)
-    assert [bar.words["drawn"] for bar in made] == [True, True]
-    assert [bar.words["closed"] for bar in made] == [True, True]
+    bar.close(done=True)
+    waiting, downloading = bars
+    assert (waiting.arguments["desc"], waiting.arguments["initial"]) == (
+        "events: waiting 1 min 20 s, 40% prepared",
+        0.4,
+    )
+    assert (downloading.arguments["desc"], downloading.arguments["total"]) == (
+        "events: downloading 2 MB of 2 MB",
+        2 * MB,
+    )
+    assert [widget.arguments["drawn"] for widget in bars] == [True, True]
+    assert [widget.arguments["closed"] for widget in bars] == [True, True]
     assert capsys.readouterr() == ("events: ready in 2 s, 2 MB downloaded, 1 MB/s\n", "")
 
 
@@ -507,7 +517,7 @@ def test_a_notebook_is_known_by_its_shell(
         (2e15, "2e+03 TB"),
     ],
 )
-def test_a_size_is_said_for_people(size: float, expected: str) -> None:
+def test_a_size_has_the_unit_that_people_choose(size: float, expected: str) -> None:
     assert format_bytes(size) == expected
 
 
@@ -515,15 +525,15 @@ ATTACK, ESCAPED = "\x1b]0;owned\x07\u202e", r"\x1b]0;owned\x07\u202e"
 
 
 def test_controls_in_a_message_are_escaped_in_bars_and_lines(
-    bars: ProgressBar, lines: ProgressLines, terminal: Terminal, told: list[str]
+    bars: ProgressBar, lines: ProgressLines, terminal: Terminal, written: list[str]
 ) -> None:
     bars.message(ATTACK)
     lines.message(ATTACK)
-    assert terminal.lines[0] == told[0] == f"events: {ESCAPED}"
+    assert terminal.lines[0] == written[0] == f"events: {ESCAPED}"
 
 
 def test_controls_in_a_title_are_escaped_in_a_bar(terminal: Terminal, clock: Clock) -> None:
-    shown = ProgressBar(ATTACK, clock=clock)
-    shown.preparing(1.0, None)
+    bar = ProgressBar(ATTACK, clock=clock)
+    bar.preparing(1.0, None)
     assert terminal.lines[-1].startswith(f"{ESCAPED}: waiting 1 s |")
-    shown.close()
+    bar.close()
