@@ -77,7 +77,7 @@ def error_from_response(response: ErrorResponse) -> AppMetricaError:
 
 def error_message(body: str) -> str:
     """Return the message of an error body (JSON, HTML or plain text), on one line of limited length."""
-    message = escape_controls(_whole_message(body))
+    message = escape_controls(_whole_message(body)[: MAX_MESSAGE + 1])  # cut first: escapes are longer than controls
     return message if len(message) <= MAX_MESSAGE else message[:MAX_MESSAGE] + " …"
 
 
