@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.schema.types import Column
 
 BLOCK_BYTES = 1 << 22
-MAX_FAST_BYTES = 1 << 24  # the fast ways take many times the memory of a block whose bytes are chosen for it
+MAX_FAST_BYTES = 1 << 23  # the fast ways take many times the memory of a block whose bytes are chosen for it
 
 
 class ParsedJson(NamedTuple):
