@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 import pyarrow as pa
 
@@ -39,10 +39,14 @@ class Decoder(ABC, Generic[Block, Parsed]):
         The columns, in the order in which they are wanted.
     rows
         The number of rows that are assembled.
+    min_workers
+        How many threads must parse so that, on two cores, parsing does not take longer than everything else.
     misfits
         The first misfit of each column, if they are collected. The batches end with the first of them; the rest of the
         body is then read for those of other columns.
     """
+
+    min_workers: ClassVar[int] = 1
 
     def __init__(self, columns: Sequence[Column], *, collect_misfits: bool = False) -> None:
         self.columns = list(columns)

@@ -45,8 +45,8 @@ def build_decoder(wire_format: str, columns: Sequence[Column], *, collect_misfit
 def decode(
     decoder: Decoder[Any, Any], chunks: Iterable[bytes], pipeline: Pipeline, *, workers: int
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the batches of a body whose blocks are parsed by so many threads of a pipeline."""
-    blocks = decoder.split(chunks)
+    """Yield the batches of a body whose blocks are parsed by so many threads of a pipeline, or as many as it takes."""
+    blocks, workers = decoder.split(chunks), max(workers, decoder.min_workers)
     return decoder.assemble_all(pipeline.map(decoder.build_parser, blocks, workers=workers, name="parse"))
 
 

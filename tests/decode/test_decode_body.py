@@ -86,7 +86,7 @@ def test_a_flipped_bit_never_changes_the_text() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"\x1f", b"<html>Bad gateway</html>", zlib.compress(TEXT)])
-def test_what_is_no_gzip_is_refused(body: bytes) -> None:
+def test_anything_but_gzip_is_refused(body: bytes) -> None:
     with pytest.raises(DownloadError):
         plain(body)
 
@@ -106,20 +106,20 @@ def test_incompressible_bytes_arrive() -> None:
     assert plain(gzip.compress(noise), step=4096) == noise
 
 
-def test_a_fault_of_the_network_comes_out_unchanged() -> None:
-    fault = DownloadError("connection lost")
+def test_an_error_of_the_network_comes_out_unchanged() -> None:
+    error = DownloadError("connection lost")
 
     def chunks() -> Iterator[bytes]:
         yield BODY[:20]
-        raise fault
+        raise error
 
     with pytest.raises(DownloadError) as caught:
         list(gunzip(chunks()))
-    assert caught.value is fault
+    assert caught.value is error
 
 
 @given(body=st.sampled_from([BODY, TEXT, b"", b"\x1f", b"\x1f\x8b", b"\x8b\x1f"]), places=st.lists(st.integers(0, 5)))
-def test_sniffing_loses_nothing(body: bytes, places: list[int]) -> None:
-    gzipped, chunks = detect_gzip(cut(body, places))
-    assert gzipped == (body[:2] == b"\x1f\x8b")
+def test_detecting_gzip_loses_nothing(body: bytes, places: list[int]) -> None:
+    is_gzip, chunks = detect_gzip(cut(body, places))
+    assert is_gzip == (body[:2] == b"\x1f\x8b")
     assert b"".join(chunks) == body

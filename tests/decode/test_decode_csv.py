@@ -47,9 +47,9 @@ def written(rows: Iterable[Iterable[object]], *, end: str = "\n", quoting: Any =
     return f"name,id,json{end}{file.getvalue()}".encode()
 
 
-def read(body: bytes | Iterable[bytes], asked: list[Column] = COLUMNS, **settings: int) -> list[tuple[Any, ...]]:
-    batches = list(CsvDecoder(asked, **settings).decode([body] if isinstance(body, bytes) else body))
-    table = pa.Table.from_batches(batches, build_schema(asked))
+def read(body: bytes | Iterable[bytes], requested: list[Column] = COLUMNS, **settings: int) -> list[tuple[Any, ...]]:
+    batches = list(CsvDecoder(requested, **settings).decode([body] if isinstance(body, bytes) else body))
+    table = pa.Table.from_batches(batches, build_schema(requested))
     return [tuple(row.values()) for row in table.to_pylist()]
 
 
@@ -90,9 +90,11 @@ def test_awkward_text_arrives(text: str) -> None:
 
 
 def test_only_the_empty_cell_is_null() -> None:
-    asked = columns(a="string", b="uint64", c="bool", d="unix_time", e="float64")
-    assert read(b'a,b,c,d,e\n,,,,\n"","","","",""\n', asked) == [(None,) * 5] * 2
-    assert read(b"a,b,c,d,e\nNA,1,true,,0\nnan,1,true,,0\n", asked) == [(a, 1, True, None, 0) for a in ("NA", "nan")]
+    requested = columns(a="string", b="uint64", c="bool", d="unix_time", e="float64")
+    assert read(b'a,b,c,d,e\n,,,,\n"","","","",""\n', requested) == [(None,) * 5] * 2
+    assert read(b"a,b,c,d,e\nNA,1,true,,0\nnan,1,true,,0\n", requested) == [
+        (a, 1, True, None, 0) for a in ("NA", "nan")
+    ]
 
 
 def test_ids_keep_all_64_bits() -> None:
@@ -129,11 +131,11 @@ def test_a_repeated_column_with_other_cells_is_refused(row: bytes, message: str,
 
 
 def test_names_may_hold_commas_and_line_breaks() -> None:
-    asked = columns(**{"a,b": "string", "c\nd": "uint64"})
-    assert read(b'"a,b","c\nd"\nx,1\n', asked) == [("x", 1)]
+    requested = columns(**{"a,b": "string", "c\nd": "uint64"})
+    assert read(b'"a,b","c\nd"\nx,1\n', requested) == [("x", 1)]
 
 
-def test_columns_in_another_order_are_put_in_the_asked_one() -> None:
+def test_columns_in_another_order_are_put_in_the_requested_one() -> None:
     assert read(b"json,name,id\n{},x,1\n") == [("x", 1, "{}")]
     with pytest.raises(SchemaError) as caught:
         read(b"json,name,id\n{},x,1\n{},x,one\n")
@@ -141,7 +143,7 @@ def test_columns_in_another_order_are_put_in_the_asked_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "words"),
+    ("header", "message"),
     [
         (b"name,json\n", "missing 'id'"),
         (b"name,id,json,extra\n", "not requested 'extra'"),
@@ -156,8 +158,8 @@ def test_columns_in_another_order_are_put_in_the_asked_one() -> None:
         (b"n\xff,id,json\n", "missing 'name'"),
     ],
 )
-def test_another_header_is_refused(header: bytes, words: str) -> None:
-    with pytest.raises(SchemaError, match=words) as caught:
+def test_another_header_is_refused(header: bytes, message: str) -> None:
+    with pytest.raises(SchemaError, match=message) as caught:
         read(header)
     assert len(str(caught.value)) < 400
 
@@ -170,7 +172,7 @@ def test_a_body_of_no_bytes_is_a_failed_download(body: list[bytes]) -> None:
 
 @pytest.mark.parametrize("block_bytes", [16, 1 << 20])
 @pytest.mark.parametrize(
-    ("row", "words"),
+    ("row", "message"),
     [
         (b"x,1\n", "has 2 cells instead of 3: 'x,1'"),
         (b"x,1,y,z\n", "has 4 cells instead of 3: 'x,1,y,z'"),
@@ -180,13 +182,13 @@ def test_a_body_of_no_bytes_is_a_failed_download(body: list[bytes]) -> None:
         (b"x,one,y\n", "'id', row {row} of the export: 'one' does not fit"),
     ],
 )
-def test_a_bad_row_is_an_error_that_says_where(row: bytes, words: str, block_bytes: int) -> None:
+def test_a_bad_row_is_an_error_that_says_where(row: bytes, message: str, block_bytes: int) -> None:
     good = b'"line\n\nbreak",1,y\n'
     for before in (0, 1, 50):
         body = b"name,id,json\n" + good * before + row + good * 5
         with pytest.raises(DecodeError, match=rf"(?i)row {before + 1} ") as caught:
             read(body, block_bytes=block_bytes)
-        assert words.format(row=before + 1) in str(caught.value)
+        assert message.format(row=before + 1) in str(caught.value)
 
 
 def test_a_row_of_nulls_is_no_empty_line() -> None:
@@ -195,11 +197,11 @@ def test_a_row_of_nulls_is_no_empty_line() -> None:
 
 
 def test_rows_are_counted_across_blocks_for_casts_too() -> None:
-    asked = columns(text="string", time="unix_time")
+    requested = columns(text="string", time="unix_time")
     body = b"text,time\n" + b"x,5\n" * 100 + b"x,99999999999999\n" + b"x,88888888888888\n"
     for block_bytes in (10, 64, 1 << 20):
         with pytest.raises(SchemaError) as caught:
-            read(body, asked, block_bytes=block_bytes)
+            read(body, requested, block_bytes=block_bytes)
         assert (caught.value.column, caught.value.row, caught.value.value) == ("time", 101, "99999999999999")
 
 
@@ -240,18 +242,18 @@ def test_a_row_without_end_does_not_fill_the_memory() -> None:
         read(chain([b'name,id,json\n"'], endless))
 
 
-@pytest.mark.parametrize("fault", [DownloadError("lost"), KeyboardInterrupt(), ZeroDivisionError()])
-def test_a_fault_of_the_source_comes_out_unchanged(fault: BaseException) -> None:
+@pytest.mark.parametrize("error", [DownloadError("lost"), KeyboardInterrupt(), ZeroDivisionError()])
+def test_an_error_of_the_source_comes_out_unchanged(error: BaseException) -> None:
     def chunks() -> Iterator[bytes]:
         yield b"name,id,json\n" + b"x,1,y\n" * 100
-        raise fault
+        raise error
 
-    with pytest.raises(type(fault)) as caught:
+    with pytest.raises(type(error)) as caught:
         list(CsvDecoder(COLUMNS, block_bytes=64).decode(chunks()))
-    assert caught.value is fault
+    assert caught.value is error
 
 
-def test_an_early_close_leaves_no_thread_and_reads_no_further() -> None:
+def test_an_early_close_reads_no_further() -> None:
     taken = 0
 
     def chunks() -> Iterator[bytes]:
@@ -271,11 +273,11 @@ def test_an_early_close_leaves_no_thread_and_reads_no_further() -> None:
     assert so_far == taken <= 5
 
 
-def test_what_pyarrow_says_when_it_changes_its_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    def other_words(*_: object, **__: object) -> None:
+def test_another_message_of_pyarrow_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def raise_other_message(*_: object, **__: object) -> None:
         raise pa.ArrowInvalid("something else")
 
-    monkeypatch.setattr("appmetrica_frames.decode.csv.read_table", other_words)
+    monkeypatch.setattr("appmetrica_frames.decode.csv.read_table", raise_other_message)
     with pytest.raises(SchemaError, match="something else") as caught:
         read(b"name,id,json\nx,1,y\n")
     assert caught.value.column is None

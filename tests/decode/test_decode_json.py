@@ -61,10 +61,10 @@ COLUMNS = columns(name="string", id="uint64", json="string")
 GOOD = b'{"name":"x","id":"1","json":"y"}'
 
 
-def read(body: bytes | Iterable[bytes], asked: list[Column] = COLUMNS, **settings: int) -> list[tuple[Any, ...]]:
-    batches = list(JsonDecoder(asked, **settings).decode([body] if isinstance(body, bytes) else body))
+def read(body: bytes | Iterable[bytes], requested: list[Column] = COLUMNS, **settings: int) -> list[tuple[Any, ...]]:
+    batches = list(JsonDecoder(requested, **settings).decode([body] if isinstance(body, bytes) else body))
     assert all(batch.num_rows for batch in batches)
-    table = pa.Table.from_batches(batches, build_schema(asked))
+    table = pa.Table.from_batches(batches, build_schema(requested))
     table.validate(full=True)
     return [tuple(row.values()) for row in table.to_pylist()]
 
@@ -152,11 +152,11 @@ TYPES: list[tuple[FieldType, pa.DataType]] = [
 # fmt: on
 
 
-def outcome(batches: Iterable[pa.RecordBatch], asked: list[Column]) -> tuple[Any, ...]:
+def outcome(batches: Iterable[pa.RecordBatch], requested: list[Column]) -> tuple[Any, ...]:
     try:
-        return ("fits", repr(pa.Table.from_batches(batches, build_schema(asked)).to_pylist()))
-    except SchemaError as fault:
-        return (str(fault), fault.column, fault.row, fault.value)
+        return ("fits", repr(pa.Table.from_batches(batches, build_schema(requested)).to_pylist()))
+    except SchemaError as error:
+        return (str(error), error.column, error.row, error.value)
 
 
 @pytest.mark.parametrize("type_", TYPES, ids=str)
@@ -165,12 +165,12 @@ def outcome(batches: Iterable[pa.RecordBatch], asked: list[Column]) -> tuple[Any
 def test_a_cell_fits_or_not_as_it_does_in_csv(
     type_: tuple[FieldType, pa.DataType], cells: list[str], *, quoted: bool
 ) -> None:
-    asked = [Column("a,b", *type_)]
+    requested = [Column("a,b", *type_)]
     records = [b'{"a,b":%s}' % spelling(cell, quoted=quoted) for cell in cells]
     written = write_csv([[cell] for cell in cells], ["a,b"])
     for size in (1, 1 << 20):
-        in_csv = outcome(CsvDecoder(asked, block_bytes=size).decode([written]), asked)
-        found = outcome(JsonDecoder(asked, block_bytes=size).decode([body(*records)]), asked)
+        in_csv = outcome(CsvDecoder(requested, block_bytes=size).decode([written]), requested)
+        found = outcome(JsonDecoder(requested, block_bytes=size).decode([body(*records)]), requested)
         # Which of several misfits is met first depends on where blocks end.
         assert found == in_csv or (len(cells) > 1 and "fits" not in {found[0], in_csv[0]})
 
@@ -215,31 +215,31 @@ def test_values_arrive_in_text_columns_as_they_are_written(rows: list[tuple[str,
 
 
 @given(rows=st.lists(st.tuples(SOURCES, SOURCES, SOURCES), min_size=1, max_size=8), wire=st.sampled_from(WIRE))
-def test_the_fast_way_gives_what_the_exact_way_gives(rows: list[tuple[str, ...]], wire: tuple[FieldType, ...]) -> None:
-    asked = columns(**dict(zip(("name", "id", "json"), wire, strict=True)))
+def test_the_fast_path_gives_what_the_exact_one_gives(rows: list[tuple[str, ...]], wire: tuple[FieldType, ...]) -> None:
+    requested = columns(**dict(zip(("name", "id", "json"), wire, strict=True)))
     block = RecordBlock(
         ",".join('{{"name":{},"id" : {},"json":{}}}'.format(*row) for row in rows).encode(), is_last=True
     )
-    exact, values = exactly(block, asked)
-    fast = NdjsonDecoder(asked)
+    exact, values = exactly(block, requested)
+    fast = NdjsonDecoder(requested)
     for _ in range(2):  # before and after it has learned what stands in the columns
         with suppress(NotPlainError):
-            assert [outcome_of(column, fast.parse(block)[column.name]) for column in asked] == exact
+            assert [outcome_of(column, fast.parse(block)[column.name]) for column in requested] == exact
         fast.learn([{*map(type, column)} - {type(None)} for column in values])
     if not any(source[0] in "[{" for row in rows for source in row) and wire == ("string",) * 3:
         fast.parse(block)
 
 
-def exactly(block: RecordBlock, asked: list[Column]) -> tuple[list[Any], list[tuple[Any, ...]]]:
-    values = [*zip(*PythonJsonDecoder(block, [column.name for column in asked], 0).read_values(), strict=True)]
-    return [outcome_of(column, to_text(cells)) for column, cells in zip(asked, values, strict=True)], values
+def exactly(block: RecordBlock, requested: list[Column]) -> tuple[list[Any], list[tuple[Any, ...]]]:
+    values = [*zip(*PythonJsonDecoder(block, [column.name for column in requested], 0).read_values(), strict=True)]
+    return [outcome_of(column, to_text(cells)) for column, cells in zip(requested, values, strict=True)], values
 
 
 def outcome_of(column: Column, cells: pa.Array[Any]) -> str:
     try:
         return repr(cast_text(column, cells, 0).to_pylist())
-    except SchemaError as fault:
-        return str(fault)
+    except SchemaError as error:
+        return str(error)
 
 
 @given(rows=st.lists(st.tuples(SOURCES, SOURCES, SOURCES), min_size=1, max_size=8), drop=st.integers(0, 7))
@@ -327,7 +327,7 @@ def test_a_cut_is_noticed_at_every_byte(size: int) -> None:
 
 @pytest.mark.parametrize("size", [1, 40, 200, 1 << 20])
 @pytest.mark.parametrize(
-    ("record", "words"),
+    ("record", "message"),
     [
         (b'{"name":"x","id":"1"}', "missing 'json'"),
         (b'{"name":"x","id":"1","json":"y","more":"z"}', "not requested 'more'"),
@@ -356,12 +356,12 @@ def test_a_cut_is_noticed_at_every_byte(size: int) -> None:
         (b'{"name":"x","id":' + b"[" * 100_000 + b"]" * 100_000 + b',"json":"y"}', "does not fit"),
     ],
 )
-def test_a_bad_record_is_an_error_that_says_where(record: bytes, words: str, size: int) -> None:
+def test_a_bad_record_is_an_error_that_says_where(record: bytes, message: str, size: int) -> None:
     for before in (0, 1, 30):
-        row = before + 1 + record.startswith(GOOD) * (words == "not valid JSON")
+        row = before + 1 + record.startswith(GOOD) * (message == "not valid JSON")
         with pytest.raises(DecodeError, match=r"[Rr]ow ") as caught:
             read(body(*[GOOD] * before, record, *[GOOD] * 5), block_bytes=size)
-        assert words.format(row=before + 1) in str(caught.value)
+        assert message.format(row=before + 1) in str(caught.value)
         assert f"ow {before + 1} " in str(caught.value) or f"ow {row} " in str(caught.value)
         assert len(str(caught.value)) < 500
 
@@ -374,11 +374,11 @@ def test_any_depth_of_nesting_arrives_in_a_text_column(nested: str) -> None:
 
 
 def test_rows_are_counted_across_blocks_for_casts_too() -> None:
-    asked = columns(text="string", time="unix_time")
+    requested = columns(text="string", time="unix_time")
     late = b'{"text":"x","time":"99999999999999"}'
     for size in (10, 64, 1 << 20):
         with pytest.raises(SchemaError) as caught:
-            read(body(*[b'{"text":"x","time":5}'] * 100, late, late), asked, block_bytes=size)
+            read(body(*[b'{"text":"x","time":5}'] * 100, late, late), requested, block_bytes=size)
         assert (caught.value.column, caught.value.row, caught.value.value) == ("time", 101, "99999999999999")
 
 
@@ -404,18 +404,18 @@ def test_a_record_without_end_does_not_fill_the_memory(start: bytes) -> None:
         read(chain([b'{"data":[', start], endless))
 
 
-@pytest.mark.parametrize("fault", [DownloadError("lost"), KeyboardInterrupt(), ZeroDivisionError()])
-def test_a_fault_of_the_source_comes_out_unchanged(fault: BaseException) -> None:
+@pytest.mark.parametrize("error", [DownloadError("lost"), KeyboardInterrupt(), ZeroDivisionError()])
+def test_an_error_of_the_source_comes_out_unchanged(error: BaseException) -> None:
     def chunks() -> Iterator[bytes]:
         yield b'{"data":[' + (GOOD + b",") * 100
-        raise fault
+        raise error
 
-    with pytest.raises(type(fault)) as caught:
+    with pytest.raises(type(error)) as caught:
         list(JsonDecoder(COLUMNS, block_bytes=64).decode(chunks()))
-    assert caught.value is fault
+    assert caught.value is error
 
 
-def test_an_early_close_leaves_no_thread_and_reads_no_further() -> None:
+def test_an_early_close_reads_no_further() -> None:
     taken = 0
 
     def chunks() -> Iterator[bytes]:

@@ -87,7 +87,9 @@ def test_records_may_have_any_one_order(rows: list[tuple[str, ...]], order: list
 
 
 @given(rows=ROWS, ids=st.lists(IDS, min_size=6, max_size=6), size=st.sampled_from([1, 60, 300, 1 << 22]))
-def test_types_and_misfits_are_those_of_the_other_ways(rows: list[tuple[str, ...]], ids: list[str], size: int) -> None:
+def test_types_and_misfits_are_those_of_the_slower_paths(
+    rows: list[tuple[str, ...]], ids: list[str], size: int
+) -> None:
     text = written([(row[0], id_, *row[2:]) for row, id_ in zip(rows, ids, strict=False)])
     found, other = outcome(text, TYPED, size=size), otherwise(text, TYPED, size=size)
     assert found == other
@@ -98,7 +100,9 @@ BYTES = st.sampled_from([*b'"\\,:{}[] \nnu0a\xff\x00'])
 
 @settings(max_examples=400)
 @given(rows=ROWS, data=st.data())
-def test_whatever_a_byte_becomes_the_outcome_is_that_of_the_other_ways(rows: list[tuple[str, ...]], data: Any) -> None:
+def test_whatever_a_byte_becomes_the_outcome_is_that_of_the_slower_paths(
+    rows: list[tuple[str, ...]], data: Any
+) -> None:
     text = bytearray(written(rows))
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(text) - 1))
@@ -124,14 +128,14 @@ def test_whatever_a_byte_becomes_the_outcome_is_that_of_the_other_ways(rows: lis
         b"",
     ],
 )
-def test_anything_else_is_left_to_the_other_ways(record: bytes) -> None:
+def test_anything_else_is_left_to_the_slower_paths(record: bytes) -> None:
     good = b'{"name":"1","id":"2","event_json":"3"}'
     for text in (record, good + b"," + record, good + b"," + record + b"," + good):
         with pytest.raises((NotPlainError, pa.ArrowInvalid)):
             QuotedJsonToCsv(NAMES[:3]).convert(RecordBlock(text, is_last=True)).read_columns(TEXT[:3])
 
 
-def test_records_of_different_orders_are_left_to_the_other_ways() -> None:
+def test_records_of_different_orders_are_left_to_the_slower_paths() -> None:
     text = b'{"name":"1","id":"2","event_json":"3"},{"id":"2","name":"1","event_json":"3"}'
     with pytest.raises((NotPlainError, pa.ArrowInvalid)):
         QuotedJsonToCsv(NAMES[:3]).convert(RecordBlock(text, is_last=True)).read_columns(TEXT[:3])

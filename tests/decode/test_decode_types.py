@@ -128,7 +128,7 @@ def test_a_misfit_names_column_row_and_value(text: str, wire: FieldType, type_: 
     assert (caught.value.column, caught.value.row, caught.value.value) == ("cell", 1, text)
 
 
-def test_more_words_than_a_dictionary_can_number_are_a_misfit() -> None:
+def test_more_values_than_a_dictionary_can_number_are_a_misfit() -> None:
     columns = [Column("word", "string", pa.dictionary(pa.int8(), pa.string())), Column("n", "int64", pa.int64())]
     body = "word,n\n" + "".join(f"w{n},{n}\n" for n in range(200))
     with pytest.raises(SchemaError) as caught:

@@ -126,6 +126,21 @@ def test_an_error_names_its_row_while_later_blocks_are_parsed(decoder_type: Any,
 
 
 @pytest.mark.parametrize("decoder_type", DECODERS)
+@pytest.mark.parametrize("block_bytes", [40, 300, 1 << 20])
+def test_misfits_of_all_columns_are_collected(decoder_type: Any, block_bytes: int) -> None:
+    columns = [Column(name, "uint64", get_arrow_type("uint64")) for name in NAMES]
+    rows = [("x" if row == 40 else row, row, "y" if row in {90, 91, 140} else row) for row in range(1, 151)]
+    decoder = decoder_type(columns, collect_misfits=True, block_bytes=block_bytes)
+    batches = in_threads(decoder, [WRITERS[decoder_type](rows)])
+    assert {name: (misfit.row, misfit.value) for name, misfit in decoder.misfits.items()} == {
+        "name": (40, "x"),
+        "json": (90, "y"),
+    }
+    assert decoder.rows == 150
+    assert sum(batch.num_rows for batch in batches) < 40
+
+
+@pytest.mark.parametrize("decoder_type", DECODERS)
 def test_blocks_of_different_sizes_do_not_share_memory(decoder_type: Any) -> None:
     rows = [(f"{row}" * (1 + 997 * row % 89), row, f'"{row}"\n') for row in range(3000)]
     found = compare(decoder_type, WRITERS[decoder_type](rows), 2000)

@@ -43,16 +43,16 @@ def test_items_come_in_order_through_several_stages() -> None:
 
 
 def test_a_stage_is_never_further_ahead_than_allowed() -> None:
-    made: list[int] = []
+    taken: list[int] = []
 
     def source() -> Iterator[int]:
         for item in range(100):
-            made.append(item)
+            taken.append(item)
             yield item
 
     with Pipeline(nothing) as pipeline:
         for item in pipeline.prefetch(source(), depth=4, name="source"):
-            assert len(made) <= item + 1 + 4 + 1  # taken, on the belt, and one in the hand
+            assert len(taken) <= item + 1 + 4 + 1  # yielded, in the queue, and waiting for it
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), af.DownloadError("cut"), KeyboardInterrupt()])
@@ -81,16 +81,16 @@ def test_leaving_early_closes_the_source_in_its_own_thread() -> None:
     assert closed == ["appmetrica-frames-source"]
 
 
-def test_leaving_with_an_error_wakes_a_stage_that_waits_for_the_world() -> None:
-    world = threading.Event()
+def test_leaving_with_an_error_wakes_a_stage_that_waits_for_the_network() -> None:
+    network = threading.Event()
 
     def source() -> Iterator[int]:
         yield 1
-        world.wait(30)
+        network.wait(30)
         yield 2
 
     def interrupted() -> None:
-        with Pipeline(abort=world.set) as pipeline:
+        with Pipeline(abort=network.set) as pipeline:
             for _ in pipeline.prefetch(source(), depth=1, name="source"):
                 raise KeyboardInterrupt
 
@@ -322,6 +322,6 @@ def test_ctrl_c_ends_a_download_that_stalls_long_before_the_network_timeout(tmp_
             while server.bodies.count == 0:
                 assert process.poll() is None
             process.send_signal(signal.SIGINT)
-            _, said = process.communicate(timeout=20)
-    assert b"KeyboardInterrupt" in said
+            _, printed = process.communicate(timeout=20)
+    assert b"KeyboardInterrupt" in printed
     assert [path.name for path in tmp_path.rglob("*") if path.suffix in {".parquet", ".tmp"}] == []

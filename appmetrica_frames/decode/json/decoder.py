@@ -7,7 +7,7 @@ names. Texts are then cast as in CSV, so that the two formats give equal frames.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import pyarrow as pa
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.schema.types import Column
 
 BLOCK_BYTES = 1 << 22
-MAX_FAST_BYTES = 1 << 24  # the fast ways take many times the memory of a block whose bytes are chosen for it
+MAX_FAST_BYTES = 1 << 23  # the fast ways take many times the memory of a block whose bytes are chosen for it
 
 
 class ParsedJson(NamedTuple):
@@ -43,6 +43,8 @@ class JsonDecoder(Decoder[RecordBlock, ParsedJson]):
     Empty text and null are null in every column. Numbers, arrays and objects arrive in text columns as they are
     written. Half of a surrogate pair, which no UTF-8 can hold, becomes U+FFFD.
     """
+
+    min_workers: ClassVar[int] = 2
 
     def __init__(
         self, columns: Sequence[Column], *, collect_misfits: bool = False, block_bytes: int = BLOCK_BYTES

@@ -11,6 +11,7 @@ from pyarrow import compute, json
 from pyarrow import types as is_type
 
 from .python import Number
+from .records import LEAD
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from .records import RecordBlock
 
-_LEAD = re.compile(rb'\{[ \t\n\r]*("(?:[^"\\]|\\.){0,1000}")')
 _SPACE = b" \t\n\r"
 _BARE = rb"(-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][-+]?\d+)?|true|false)(?=[ \t\n\r,}])"
 _PARTS = 4  # pyarrow parses them on all cores
@@ -109,7 +109,7 @@ def _split_into_lines(block: RecordBlock) -> tuple[bytes, int]:
     """Return the records with line ends for the commas between them, and how many there should be."""
     # A line end within a text, or between nested objects, is no JSON: pyarrow refuses the block if one is put there.
     text = block.text.rstrip(_SPACE)
-    if text.endswith(b",") == block.is_last or not (lead := _LEAD.match(text)):
+    if text.endswith(b",") == block.is_last or not (lead := LEAD.match(text)):
         raise NotPlainError
     separator = re.compile(rb"\}[ \t\n\r]*,[ \t\n\r]*\{[ \t\n\r]*" + re.escape(lead[1]))
     lines, separators = separator.subn(lambda _: b"}\n{" + lead[1], text if block.is_last else text[:-1])

@@ -113,7 +113,7 @@ class PythonJsonDecoder:
         if self._text[at : at + 1] != b'"':
             raise JsonSyntaxError("expected a name in quotes", at)
         end = skip_string(self._text, at)
-        name = self._unquote(b"", self._text[at:end])
+        name = self._unquote(self._text[at + 1 : end - 1], self._text[at:end])
         at = expect(self._text, end, ord(":"))
         end = skip_value(self._text, at)
         value = self._read_value(name, self._text[at:end])
@@ -141,14 +141,9 @@ class PythonJsonDecoder:
             return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
     def _check_utf8(self, name: bytes, text: bytes) -> bytes:
-        if not text.isascii():
-            try:
-                text.decode()
-            except UnicodeDecodeError as error:
-                column, shown = name.decode(errors="replace"), text.decode(errors="replace")[:SHOWN]
-                raise DecodeError(
-                    f"Column {column!r}, row {self._rows + 1} of the export is not UTF-8: {shown!r}"
-                ) from error
+        if not text.isascii() and not _is_utf8(text):
+            column, shown = name.decode(errors="replace"), text.decode(errors="replace")[:SHOWN]
+            raise DecodeError(f"Column {column!r}, row {self._rows + 1} of the export is not UTF-8: {shown!r}")
         return text
 
     def _skip_comma(self, at: int) -> int:
@@ -166,6 +161,14 @@ class PythonJsonDecoder:
         excerpt = self._text[max(at, error.position - SHOWN // 2) : error.position + SHOWN // 2]
         shown = excerpt.decode(errors="replace")
         return kind(f"Row {self._rows + 1} of the export is not valid JSON ({error.reason}): {shown!r}.{advice}")
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 class _Record:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 _HEAD = re.compile(rb'[ \t\n\r]*\{[ \t\n\r]*"data"[ \t\n\r]*:[ \t\n\r]*\[[ \t\n\r]*(?=[^ \t\n\r])')
 _TAIL = re.compile(rb"\][ \t\n\r]*\}[ \t\n\r]*\Z")
 _EMPTY_OBJECT = re.compile(rb"[ \t\n\r]*\{[ \t\n\r]*\}[ \t\n\r]*\Z")
-_LEAD = re.compile(rb'\{[ \t\n\r]*"(?:[^"\\]|\\.){0,1000}"')
+MAX_LEAD_CHARACTERS = 1000  # of the first name; its expression takes memory for each
+LEAD = re.compile(rb'\{[ \t\n\r]*("(?:[^"\\]|\\.){0,%d}")' % MAX_LEAD_CHARACTERS)
 _ANY_LEAD = b"{"
 MAX_HEAD_BYTES = 1 << 16
 _SHOWN = 80
@@ -88,7 +89,7 @@ def _refuse_other_body(head: bytes) -> None:
 
 
 def _find_lead(held: bytearray) -> bytes:
-    lead = _LEAD.match(held)
+    lead = LEAD.match(held)
     return lead[0] if lead else _ANY_LEAD
 
 
