@@ -10,6 +10,8 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from appmetrica_frames.request.part import MAX_PARTS
+
 from .policy import FileTimes
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
 
 RECORD_VERSION = 2
 MAX_RECORD_BYTES = 4 << 20
-MAX_PARTS = 64
 VERSION_NAME = re.compile(r"[0-9a-f]{32}")
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from appmetrica_frames.logs_api.steps import MAX_QUEUED_JOBS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from appmetrica_frames.request.part import Part
 
-MAX_QUEUED_JOBS = 3
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

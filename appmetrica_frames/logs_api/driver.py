@@ -11,6 +11,7 @@ from appmetrica_frames.errors import AppMetricaError, DownloadError
 
 from .protocol import export_protocol
 from .steps import (
+    MAX_QUEUED_JOBS,
     BodyRead,
     FetchResult,
     NoPlace,
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from .transport import Connection, HttpResponse, ResponseBody
 
 log = logging.getLogger("appmetrica_frames")
-
-QUEUE_LIMIT = 3  # jobs that the server queues for one application
 
 
 class BodyReader(Protocol):
@@ -72,7 +71,7 @@ class QueuePlaces(Protocol):
 class ExportPlaces:
     """The places of an export that has the server's queue to itself."""
 
-    def __init__(self, limit: int = QUEUE_LIMIT) -> None:
+    def __init__(self, limit: int = MAX_QUEUED_JOBS) -> None:
         self._limit = limit
         self._taken: set[Part] = set()
 

@@ -26,7 +26,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
 from appmetrica_frames.errors import AppMetricaError, PreparationTimeoutError, RequestRejectedError
-from appmetrica_frames.request.part import WHOLE, Part
+from appmetrica_frames.request.part import MAX_PARTS, WHOLE, Part
 from appmetrica_frames.util.durations import format_duration
 
 from .responses import error_from_response, is_quota, is_server_error
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 OK, ACCEPTED, BAD_REQUEST = HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.BAD_REQUEST
-MAX_PARTS = 64
 
 ExportProtocol: TypeAlias = "Generator[Step, Reply, FetchResult]"
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from appmetrica_frames.errors import DownloadError
 
 
+MAX_QUEUED_JOBS = 3  # that the server queues for one application
+
+
 @dataclass(frozen=True, slots=True)
 class SendRequest:
     """Send the request for a part; reply with a `Response` or `TransportFailed`.

@@ -240,11 +240,8 @@ def _parse_application_id(value: int | str) -> int:
 
 def _build_date_dimension(kind: catalog.Resource, value: DateDimension) -> dict[str, str]:
     _check_choice(value, get_args(DateDimension), name="date_dimension")
-    if kind.date_dimension:
-        return {"date_dimension": value}
-    if value != "default":
-        raise InvalidRequestError(f"{kind.name} takes no date_dimension: drop it.")
-    return {}
+    # Documents leave it out for some resources; other clients send it for these as well, and the server takes it.
+    return {"date_dimension": value} if kind.date_dimension or value != "default" else {}
 
 
 def _build_filters(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_PARTS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class Part:

@@ -50,7 +50,7 @@ class Resource:
     dates
         Whether ``date_since`` and ``date_until`` are required; a resource without them exports its whole current set.
     date_dimension
-        Whether the resource takes ``date_dimension``.
+        Whether the documents list ``date_dimension`` for the resource; it is accepted for the others, too.
     custom_attributes
         Whether names of custom profile attributes may stand among the fields.
     legacy_fields

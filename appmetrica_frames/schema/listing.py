@@ -17,7 +17,7 @@ def list_resources() -> pl.DataFrame:
     -------
     polars.DataFrame
         One row per resource: ``resource``, ``title`` (text), ``deprecated``, ``dates`` (whether ``date_since`` and
-        ``date_until`` are required), ``date_dimension`` (whether it is taken), ``custom_attributes`` (bool) and
+        ``date_until`` are required), ``date_dimension`` (whether it is documented), ``custom_attributes`` (bool) and
         ``fields`` (the number of documented fields).
 
     Notes

@@ -80,18 +80,21 @@ def test_what_cannot_be_asked_is_said_with_what_to_do(words: dict[str, Any], hin
         ("event", {}, "Did you mean 'events'"),
         ("cohorts", {}, "The resources are: clicks"),
         ("push_tokens", {"date_since": "2024-07-01"}, "takes no dates"),
-        ("push_tokens", {"date_dimension": "receive"}, "takes no date_dimension"),
-        (
-            "postbacks",
-            {"date_dimension": "receive", "date_since": "2024-07-01", "date_until": "2024-07-01"},
-            "takes no",
-        ),
         ("profiles_v2", {"fields": ["Любимый цвет"]}, "custom profile attribute"),
     ],
 )
 def test_resources_differ_in_what_they_take(resource: str, words: dict[str, Any], hint: str) -> None:
     with pytest.raises(InvalidRequestError, match=hint):
         build_request(resource, application_id=1, **{"date_since": None, **words})
+
+
+@pytest.mark.parametrize("resource", ["push_tokens", "profiles", "postbacks", "events"])
+def test_every_resource_takes_date_dimension(resource: str) -> None:
+    dates: dict[str, Any] = (
+        {} if resource in {"push_tokens", "profiles"} else {"date_since": "2024-07-01", "date_until": "2024-07-01"}
+    )
+    request = build_request(resource, application_id=1, date_dimension="receive", **dates)
+    assert ("date_dimension", "receive") in request.params
 
 
 @pytest.mark.filterwarnings("ignore::appmetrica_frames.DateWarning")
