@@ -174,10 +174,11 @@ def read_appmetrica(
     application_id : int
         The application's number in AppMetrica, not its SDK or API key.
     date_since, date_until : str, date or datetime
-        First and last moment, both included, in the application's own time zone. A day without a time of day means
-        its first second as ``date_since`` and its last as ``date_until``. Moments with a time zone are converted to
-        the application's, which the Management API is asked for once. Required, except for resources that export
-        their whole current set (`list_resources` says which).
+        First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
+        `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
+        ``date_until``. Moments with a time zone are converted to the application's, which the Management API is
+        asked for once. Required, except for resources that export their whole current set (`list_resources` says
+        which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
     filters : dict, optional
@@ -329,10 +330,11 @@ def scan_appmetrica(
     application_id : int
         The application's number in AppMetrica, not its SDK or API key.
     date_since, date_until : str, date or datetime
-        First and last moment, both included, in the application's own time zone. A day without a time of day means
-        its first second as ``date_since`` and its last as ``date_until``. Moments with a time zone are converted to
-        the application's, which the Management API is asked for once. Required, except for resources that export
-        their whole current set (`list_resources` says which).
+        First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
+        `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
+        ``date_until``. Moments with a time zone are converted to the application's, which the Management API is
+        asked for once. Required, except for resources that export their whole current set (`list_resources` says
+        which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
     filters : dict, optional
@@ -437,10 +439,11 @@ def iter_appmetrica(
     application_id : int
         The application's number in AppMetrica, not its SDK or API key.
     date_since, date_until : str, date or datetime
-        First and last moment, both included, in the application's own time zone. A day without a time of day means
-        its first second as ``date_since`` and its last as ``date_until``. Moments with a time zone are converted to
-        the application's, which the Management API is asked for once. Required, except for resources that export
-        their whole current set (`list_resources` says which).
+        First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
+        `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
+        ``date_until``. Moments with a time zone are converted to the application's, which the Management API is
+        asked for once. Required, except for resources that export their whole current set (`list_resources` says
+        which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
     filters : dict, optional
@@ -561,10 +564,11 @@ def download_appmetrica(
     application_id : int
         The application's number in AppMetrica, not its SDK or API key.
     date_since, date_until : str, date or datetime
-        First and last moment, both included, in the application's own time zone. A day without a time of day means
-        its first second as ``date_since`` and its last as ``date_until``. Moments with a time zone are converted to
-        the application's, which the Management API is asked for once. Required, except for resources that export
-        their whole current set (`list_resources` says which).
+        First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
+        `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
+        ``date_until``. Moments with a time zone are converted to the application's, which the Management API is
+        asked for once. Required, except for resources that export their whole current set (`list_resources` says
+        which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
     filters : dict, optional

@@ -44,12 +44,14 @@ class Client:
         The export just fetched stays, and so does one whose path was given to a LazyFrame or by `download_appmetrica`
         within the last day. Default: no limit.
     prepare_timeout : float or timedelta, default 3600.0
-        Seconds to wait for the server to prepare a file.
+        Seconds to wait for the server to prepare a file. Time behind the limit of its queue is counted apart, and so is
+        a wait for another process that fetches the same export; each ends after as long.
     poll : tuple of two floats, default (2.0, 30.0)
         Shortest and longest pause, in seconds, before asking again whether the file is ready. In between, the pause
         is a tenth of the time waited so far.
     network_timeout : float or timedelta, default 60.0
-        Seconds without a byte from the server after which a connection counts as broken.
+        Seconds within which the headers of a response must be complete, and without progress (256 bytes a second) after
+        which a connection counts as broken.
     retries : int, default 5
         How often in a row a broken connection or a 5xx answer is tried again.
     progress : bool, optional
