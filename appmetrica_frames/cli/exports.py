@@ -1,8 +1,9 @@
 """Commands that fetch an export: to print it, to write it to a file, or to keep it in the cache."""
 
+import shutil
 import stat
 import uuid
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -24,7 +25,7 @@ def _read(resource: str, *, output: Path | None, **values: Any) -> None:
         if output is None:
             from appmetrica_frames.api import read_appmetrica
 
-            print_text(str(read_appmetrica(resource, client=client, **parameters)))
+            print_text(_format_frame(read_appmetrica(resource, client=client, **parameters)))
             return
         from appmetrica_frames.api import scan_appmetrica
 
@@ -42,6 +43,15 @@ def _download(resource: str, **values: Any) -> None:
             print_path(path)
 
 
+def _format_frame(frame: "pl.DataFrame") -> str:
+    """Format a frame for the width of the terminal; without one, for the width that Polars chooses."""
+    import polars as pl
+
+    columns = shutil.get_terminal_size(fallback=(0, 0)).columns
+    with pl.Config(tbl_width_chars=columns) if columns else nullcontext():
+        return str(frame)
+
+
 def _check_output(output: Path | None) -> Path | None:
     """Reject a file that cannot be written, before anything is fetched."""
     if output is None:
@@ -51,11 +61,21 @@ def _check_output(output: Path | None) -> Path | None:
     target = _resolve(output)
     if not target.parent.is_dir():
         raise typer.BadParameter(f"There is no directory {str(target.parent)!r}.")
-    if target.is_dir():
-        raise typer.BadParameter(f"{str(output)!r} is a directory.")
-    if target.exists() and not target.is_file():
-        raise typer.BadParameter(f"{str(output)!r} is not a regular file.")
+    _check_target(target)
     return output
+
+
+def _check_target(target: Path) -> None:
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return
+    except OSError as error:  # a name that is too long, a directory that may not be searched
+        raise typer.BadParameter(f"{str(target)!r} cannot be written: {error.strerror}.") from error
+    if stat.S_ISDIR(mode):
+        raise typer.BadParameter(f"{str(target)!r} is a directory.")
+    if not stat.S_ISREG(mode):
+        raise typer.BadParameter(f"{str(target)!r} is not a regular file.")
 
 
 def _resolve(output: Path) -> Path:
@@ -76,8 +96,8 @@ def _write(lazy: "pl.LazyFrame", output: Path) -> int:
     try:
         try:
             directory.mkdir(mode=0o700)
-            temporary = directory / target.name
-            (lazy.sink_csv if output.suffix.lower() == ".csv" else lazy.sink_parquet)(temporary)
+            temporary = directory / f"export{output.suffix}"
+            _sink(lazy, temporary)
             if target.exists():
                 temporary.chmod(stat.S_IMODE(target.stat().st_mode))
             temporary.replace(target)
@@ -86,6 +106,15 @@ def _write(lazy: "pl.LazyFrame", output: Path) -> int:
     finally:
         _remove(directory)  # Ctrl-C may have cut the first one short
     return int(lazy.select(pl.len()).collect().item())
+
+
+def _sink(lazy: "pl.LazyFrame", path: Path) -> None:
+    import polars as pl
+
+    try:
+        (lazy.sink_csv if path.suffix.lower() == ".csv" else lazy.sink_parquet)(path)
+    except pl.exceptions.PolarsError as error:  # Polars reports a full disk as an OSError for CSV only
+        raise OSError(f"the file cannot be written: {error}") from error
 
 
 def _remove(directory: Path) -> None:

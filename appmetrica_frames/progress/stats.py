@@ -74,7 +74,8 @@ class TransferStats:
         if not self._received:
             return None
         speed = _format_rate(self._received, self._receiving, _bytes_per_second)
-        rows = f"{self.rows:,} rows{_format_rate(self.rows, self._receiving, _rows_per_second)}"
+        rows = f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
+        rows += _format_rate(self.rows, self._receiving, _rows_per_second)
         parts = [f"ready in {format_duration(self._clock() - self._started_at)}"]
         parts.append(f"{format_bytes(self._received)} downloaded{speed}")
         return ", ".join([*parts, rows] if self.rows else parts)

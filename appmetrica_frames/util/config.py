@@ -84,6 +84,8 @@ def resolve_token(given: Secret | None, environ: Mapping[str, str] | None = None
 
 def resolve_base_url(given: str | None, environ: Mapping[str, str] | None = None) -> str:
     """Return the origin that all requests go to, from the argument, ``APPMETRICA_BASE_URL`` or the default."""
+    if given == "":  # an unset variable of a script must not lead the token to another server
+        raise InvalidRequestError(f"base_url is empty. Give an address like {BASE_URL}, or leave it out.")
     url = given or _environment(environ).get(BASE_URL_VARIABLE) or BASE_URL
     try:
         parts = urlsplit(url)

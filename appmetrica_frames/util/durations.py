@@ -20,7 +20,9 @@ def to_seconds(value: Duration, *, name: str, zero: bool = True) -> float:
     length = value.total_seconds() if isinstance(value, timedelta) else value
     if isinstance(length, bool) or not isinstance(length, (int, float)):
         raise InvalidRequestError(f"{name} takes seconds or a timedelta, not {value!r}.")
-    if not math.isfinite(length) or length < 0 or (length == 0 and not zero):
+    if not math.isfinite(length):
+        raise InvalidRequestError(f"{name} must be a finite number of seconds, not {value!r}.")
+    if length < 0 or (length == 0 and not zero):
         raise InvalidRequestError(f"{name} must be {'zero or more' if zero else 'more than zero'}, not {value!r}.")
     return float(length)
 

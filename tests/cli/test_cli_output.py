@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -142,6 +143,50 @@ def test_what_is_no_regular_file_is_rejected(tmp_path: Path) -> None:
 
 
 @posix
+def test_a_file_name_that_is_too_long_is_rejected(tmp_path: Path) -> None:
+    with pytest.raises(typer.BadParameter, match="cannot be written: File name too long"):
+        exports._check_output(tmp_path / f"{'x' * 300}.csv")
+
+
+@posix
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_full_disk_is_one_line_and_keeps_the_old_file(
+    command: Command, server_environment: dict[str, str], tmp_path: Path, suffix: str
+) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    target = folder / f"out{suffix}"
+    target.write_text("before")
+    arguments = ("read", "events", *DAY, "--fields", "event_json", "--no-progress")
+    assert command(*arguments, **server_environment).returncode == 0
+    result = limited(4000, *arguments, "--offline", "-o", target, **server_environment)
+    assert (result.returncode, result.stdout) == (1, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("appmetrica-frames: OSError: ")
+    assert [path.read_text() for path in folder.iterdir()] == ["before"]
+
+
+def limited(size: int, *arguments: object, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a command that can write so many bytes to a file, as if the disk were full then."""
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+    return subprocess.run(
+        [sys.executable, "-c", f"{code}from appmetrica_frames.__main__ import main; main()", *map(str, arguments)],
+        env={**os.environ, "PYTHONUTF8": "1", **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("columns", [60, 100])
+def test_a_printed_frame_fits_the_terminal(command: Command, server_environment: dict[str, str], columns: int) -> None:
+    fields = "event_name,event_json,city,os_name,appmetrica_device_id"
+    result = command("read", "events", *DAY, "--fields", fields, **{**server_environment, "COLUMNS": str(columns)})
+    assert max(map(len, result.stdout.splitlines())) <= columns
+
+
+@posix
 def test_an_interrupt_at_any_call_leaves_the_old_file_or_the_new_one(parquet: Path, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
@@ -189,6 +234,9 @@ class Interrupter:
         (["read", "events", *DAY, "--cache-dir", ""], "--cache-dir is empty"),
         (["cache", "ls", "--cache-dir", ""], "--cache-dir is empty"),
         (["cache", "clear", "--cache-dir", ""], "--cache-dir is empty"),
+        (["read", "events", *DAY, "--base-url", ""], "base_url is empty"),
+        (["apps", "--base-url", ""], "base_url is empty"),
+        (["read", "events", *DAY, "--max-age", "9" * 5000], "max_age must be a finite number of seconds"),
         (["read", "events", *DAY, "--filters", "event_name=\udcff"], "--filters takes UTF-8 text"),
         (["read", "events", *DAY, "--fields", "a\udcff"], "--fields takes UTF-8 text"),
         (["read", "events", "--application-id", "9" * 5000, *DAY[2:]], "application_id is the application's number"),

@@ -277,6 +277,13 @@ def test_lines_end_with_a_summary(lines: ProgressLines, written: list[str], cloc
     ]
 
 
+def test_one_row_is_not_rows(lines: ProgressLines, written: list[str]) -> None:
+    lines.downloading(MB, MB)
+    lines.decoded(1)
+    lines.close(done=True)
+    assert written[-1] == "events: ready in 0 s, 1 MB downloaded, 1 row"
+
+
 def test_lines_of_many_parts_are_few(lines: ProgressLines, written: list[str], clock: Clock) -> None:
     for _ in range(64):
         lines.preparing(0.0, None)

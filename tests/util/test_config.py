@@ -150,3 +150,8 @@ def test_durations_may_be_timedeltas() -> None:
 def test_help_does_not_show_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APPMETRICA_TOKEN", "canary-token")
     assert "canary-token" not in pydoc.render_doc(Client)
+
+
+def test_an_empty_base_url_is_rejected_rather_than_replaced_by_the_default() -> None:
+    with pytest.raises(InvalidRequestError, match="base_url is empty"):
+        Client(base_url="")
