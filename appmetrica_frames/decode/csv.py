@@ -39,13 +39,13 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 1 << 21
 MAX_REPEATED = 100  # columns
-RFC_4180 = csv.ParseOptions(ignore_empty_lines=False)
+_RFC_4180 = csv.ParseOptions(ignore_empty_lines=False)
 
 
 class CsvBlock(NamedTuple):
     """Whole rows, and the names of their columns in the order in which they come, made unique."""
 
-    text: bytes | memoryview | NDArray[np.uint8]
+    text: bytes | memoryview
     names: Sequence[str]
 
 
@@ -114,7 +114,7 @@ def parse_block(block: CsvBlock, columns: Sequence[Column], rows_before: int = 0
     """Return the columns of a block, or raise `DecodeError`; `rows_before` are the rows of the export before it."""
     table = _parse_table(block, columns, rows_before)
     _refuse_empty_line(block, table, rows_before)
-    if bad_number := find_bad_number(block, table):
+    if bad_number := _find_bad_number(block, table):
         name, row = bad_number
         value = (_read_bytes(block)[name][row].as_py() or b"").decode(errors="replace")
         raise misfit_error(name.partition(REPEATED)[0], rows_before + row + 1, value)
@@ -158,7 +158,7 @@ def _refuse_unequal_columns(block: CsvBlock, table: pa.Table, rows_before: int) 
             raise repeated_column_error(name, rows_before, *columns)
 
 
-def find_bad_number(block: CsvBlock, table: pa.Table, options: csv.ParseOptions = RFC_4180) -> tuple[str, int] | None:
+def _find_bad_number(block: CsvBlock, table: pa.Table) -> tuple[str, int] | None:
     """Return the column and the index of a cell that pyarrow takes for a number and that is none, if there is one."""
     for name in table.column_names:
         if (row := find_infinite(join_chunks(table[name]))) is not None:
@@ -166,7 +166,7 @@ def find_bad_number(block: CsvBlock, table: pa.Table, options: csv.ParseOptions 
     integers = [field.name for field in table.schema if is_type.is_integer(field.type)]
     if not integers or not may_hold_hexadecimal(block.text):
         return None
-    texts = read_table(*block, dict.fromkeys(integers, pa.string()), options)
+    texts = read_table(*block, dict.fromkeys(integers, pa.string()))
     found = ((name, find_hexadecimal(join_chunks(texts[name]))) for name in integers)
     return next(((name, row) for name, row in found if row is not None), None)
 
@@ -181,7 +181,7 @@ def read_table(
     text: bytes | memoryview | NDArray[np.uint8],
     names: Sequence[str],
     types: dict[str, pa.DataType],
-    options: csv.ParseOptions = RFC_4180,
+    options: csv.ParseOptions = _RFC_4180,
 ) -> pa.Table:
     """Return the columns of a block that have a type; `names` are those of all columns in it."""
     # pyarrow removes a byte order mark from whatever it reads. Here it would be text of the first cell.

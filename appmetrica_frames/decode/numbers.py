@@ -16,11 +16,6 @@ _HEX_PREFIXES = np.frombuffer(b"0x0X", "<u2")
 _BEFORE_CELL = np.frombuffer(b',\n\r" \t', np.uint8)
 
 
-def is_number(type_: pa.DataType) -> bool:
-    """Return whether a type is one that pyarrow parses too generously."""
-    return bool(is_type.is_integer(type_) or is_type.is_floating(type_))
-
-
 def find_infinite(cells: pa.Array[Any]) -> int | None:
     """Return the index of the first cell that is infinite or not a number, if there is one."""
     if not is_type.is_floating(cells.type):
@@ -35,7 +30,7 @@ def find_hexadecimal(cells: pa.Array[Any]) -> int | None:
     return is_hex.to_pylist().index(True) if is_hex.true_count else None
 
 
-def may_hold_hexadecimal(text: bytes | memoryview | NDArray[np.uint8]) -> bool:
+def may_hold_hexadecimal(text: bytes | memoryview) -> bool:
     """Return whether a cell of a CSV text may begin like a hexadecimal number."""
     # Pairs of bytes are compared at once: on every block of an export, this must cost next to nothing.
     characters = np.frombuffer(text, np.uint8)

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 import pyarrow as pa
 from pyarrow import csv
+from pyarrow import types as is_type
 
-from appmetrica_frames.decode.csv import CsvBlock, find_bad_number, join_chunks, read_table
+from appmetrica_frames.decode.csv import join_chunks, read_table
+from appmetrica_frames.decode.numbers import find_infinite
 
 from .ndjson import NotPlainError
 
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 Bytes: TypeAlias = "NDArray[np.uint8]"
 Positions: TypeAlias = "NDArray[np.int64]"
 
-_QUOTE, _BACKSLASH, _COMMA, _COLON, _LINE_END, _SPACE = b'"\\,:\n '
+_QUOTE, _BACKSLASH, _COMMA, _COLON, _LINE_END, _SPACE, _ZERO, _X = b'"\\,:\n 0x'
+_LOWER_CASE = 0x20
 _RECORD_SEPARATOR = np.frombuffer(b"},{", np.uint8)
 # pyarrow takes the byte after a backslash literally, so the letter of an escape is replaced by the character it means.
 _UNESCAPED = np.zeros(256, np.uint8)
@@ -43,10 +46,11 @@ _BACKSLASHES = csv.ParseOptions(escape_char="\\", double_quote=False, ignore_emp
 
 
 class CsvText(NamedTuple):
-    """A block as CSV, and the names in the order in which its records have them."""
+    """A block as CSV, the names in the order of its records, and where the values of each record begin."""
 
     text: Bytes
     names: list[str]
+    starts: Positions
 
     def read_columns(self, columns: Sequence[Column]) -> list[pa.Array[Any]]:
         """Return the columns, or raise `pyarrow.ArrowInvalid` or `NotPlainError`."""
@@ -56,9 +60,16 @@ class CsvText(NamedTuple):
         cells = read_table(self.text, names, types, _BACKSLASHES)
         if not all(_are_all(name, join_chunks(cells[_name_column(name)])) for name in self.names):
             raise NotPlainError
-        if find_bad_number(CsvBlock(self.text, names), cells.select([*self.names]), _BACKSLASHES):
+        arrays = [join_chunks(cells[column.name]) for column in columns]
+        if self._may_hold_hexadecimal(columns) or any(find_infinite(array) is not None for array in arrays):
             raise NotPlainError
-        return [column.cast(join_chunks(cells[column.name])) for column in columns]
+        return [column.cast(array) for column, array in zip(columns, arrays, strict=True)]
+
+    def _may_hold_hexadecimal(self, columns: Sequence[Column]) -> bool:
+        integers = [self.names.index(column.name) for column in columns if is_type.is_integer(column.parsed)]
+        starts = self.starts[:, integers]
+        first, second = (self.text.take(starts + offset, mode="clip") for offset in (0, 1))
+        return bool((((first == _ZERO) & (second | _LOWER_CASE == _X)) | (first == _SPACE)).any())
 
 
 def _name_column(name: str) -> str:
@@ -94,7 +105,7 @@ class QuotedJsonToCsv:
         csv_text[letters] = _unescape(csv_text[letters])
         csv_text[colons] = _COMMA
         csv_text[separators] = _LINE_END
-        return CsvText(csv_text[1:-1], names)
+        return CsvText(csv_text[1:-1], names, records[:, 2::4])
 
     def _read_names(self, text: bytes, first: Positions) -> list[str]:
         spans = zip(first[::4], first[1::4], strict=True)
