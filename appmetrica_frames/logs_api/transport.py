@@ -39,6 +39,7 @@ HTTP_ERRORS = (
     httpcore.ProtocolError,
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
+    ValueError,  # of int(), which older versions of h11 let through for a Content-Length of thousands of digits
 )
 
 
