@@ -18,6 +18,7 @@ import re
 import time
 import uuid
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from appmetrica_frames.errors import CacheWarning
@@ -35,7 +36,6 @@ from appmetrica_frames.util.files import (
 
 from . import leases
 from .entry import MAX_RECORD_BYTES, CachedExport, PendingJob, parse_export, parse_pending_job, to_datetime
-from .index import SizeIndex
 from .leases import RECORD
 from .locks import Locks
 from .rejected import RejectedFields
@@ -46,6 +46,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from appmetrica_frames.request.export import ExportRequest
+
+    from .index import SizeIndex
 
 LAYOUT = "v2"
 PENDING = "pending.json"
@@ -84,9 +86,15 @@ class LocalStore:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.root = directory / LAYOUT
-        self.index = SizeIndex(self)
         self.locks = Locks(self.root / "locks", self.make_folder)
         self._reported: set[Path] = set()
+
+    @cached_property
+    def index(self) -> SizeIndex:
+        """The sizes of the exports; a read that the cache answers needs no database."""
+        from .index import SizeIndex
+
+        return SizeIndex(self)
 
     def folder(self, request: ExportRequest, origin: str) -> Path:
         """Return the folder of the export of a request."""

@@ -91,8 +91,11 @@ def test_a_cold_read_imports_its_own_backend_and_decoder_only(
 @pytest.mark.parametrize(
     ("backend", "poisoned"),
     [
-        ("polars", {"pandas", "httpx", "pyarrow.csv", JSON_DECODER, TYPES, "appmetrica_frames.decode"}),
-        ("pyarrow", {"pandas", "polars", "httpx", "pyarrow.csv", JSON_DECODER, TYPES, "appmetrica_frames.decode"}),
+        ("polars", {"pandas", "httpx", "sqlite3", "pyarrow.csv", JSON_DECODER, TYPES, "appmetrica_frames.decode"}),
+        (
+            "pyarrow",
+            {"pandas", "polars", "httpx", "sqlite3", "pyarrow.csv", JSON_DECODER, TYPES, "appmetrica_frames.decode"},
+        ),
         ("pandas", {"polars", "httpx", "pyarrow.csv", JSON_DECODER, TYPES, "appmetrica_frames.decode"}),
     ],
 )
