@@ -193,7 +193,7 @@ def build_request(
         fields=wanted,
         overrides=_build_overrides(kind, schema_overrides or {}),
         is_limited=limit is not None,
-        wire_format=_check_choice(wire_format, get_args(WireFormat), name="wire_format"),
+        wire_format=check_choice(wire_format, get_args(WireFormat), name="wire_format"),
     )
 
 
@@ -239,7 +239,7 @@ def _parse_application_id(value: int | str) -> int:
 
 
 def _build_date_dimension(kind: catalog.Resource, value: DateDimension) -> dict[str, str]:
-    _check_choice(value, get_args(DateDimension), name="date_dimension")
+    check_choice(value, get_args(DateDimension), name="date_dimension")
     # Documents leave it out for some resources; other clients send it for these as well, and the server takes it.
     return {"date_dimension": value} if kind.date_dimension or value != "default" else {}
 
@@ -266,7 +266,7 @@ def _format_filter_value(name: str, value: FilterValue) -> str:
     )
 
 
-def _check_choice(value: Choice, choices: tuple[Choice, ...], *, name: str) -> Choice:
+def check_choice(value: Choice, choices: tuple[Choice, ...], *, name: str) -> Choice:
     if value not in choices:
         raise InvalidRequestError(f"{name} is one of {', '.join(map(repr, choices))}, not {value!r}.")
     return value
