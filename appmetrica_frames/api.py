@@ -6,8 +6,9 @@ import functools
 import inspect
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
+from .cache.policy import LOOKBACK
+from .engine.call import lease_exports, open_exports, retry_if_evicted
 from .engine.options import build_options
-from .engine.resolve import lease_exports, open_exports, retry_if_evicted
 from .errors import InvalidRequestError, did_you_mean
 from .integrations import load_backend
 
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
     from .engine.options import ReadOptions
     from .integrations import Backend
     from .request.dates import Moment
-    from .request.export import DateDimension, FieldNames, FilterValue, WireFormat
+    from .request.export import ApplicationIds, DateDimension, FieldNames, FilterValue, WireFormat
+    from .request.windows import Split
     from .schema.catalog import ResourceName
     from .util.durations import Duration
 
@@ -51,7 +53,7 @@ def _suggest_parameters(function: Callable[P, R]) -> Callable[P, R]:
 def read_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: int | str,
+    application_id: ApplicationIds,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: FieldNames | None = None,
@@ -60,6 +62,8 @@ def read_appmetrica(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
+    split: Split | None = None,
+    lookback: Duration | None = LOOKBACK,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -74,7 +78,7 @@ def read_appmetrica(
 def read_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: int | str,
+    application_id: ApplicationIds,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: FieldNames | None = None,
@@ -83,6 +87,8 @@ def read_appmetrica(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
+    split: Split | None = None,
+    lookback: Duration | None = LOOKBACK,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -97,7 +103,7 @@ def read_appmetrica(
 def read_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: int | str,
+    application_id: ApplicationIds,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: FieldNames | None = None,
@@ -106,6 +112,8 @@ def read_appmetrica(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
+    split: Split | None = None,
+    lookback: Duration | None = LOOKBACK,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -120,7 +128,7 @@ def read_appmetrica(
 def read_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: int | str,
+    application_id: ApplicationIds,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: FieldNames | None = None,
@@ -129,6 +137,8 @@ def read_appmetrica(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
+    split: Split | None = None,
+    lookback: Duration | None = LOOKBACK,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -143,7 +153,7 @@ def read_appmetrica(
 def read_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: int | str,
+    application_id: ApplicationIds,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: FieldNames | None = None,
@@ -152,6 +162,8 @@ def read_appmetrica(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
+    split: Split | None = None,
+    lookback: Duration | None = LOOKBACK,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -171,8 +183,9 @@ def read_appmetrica(
     ----------
     resource : str
         What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
-    application_id : int
-        The application's number in AppMetrica, not its SDK or API key.
+    application_id : int or list of int
+        The application's number in AppMetrica, not its SDK or API key. Several applications are fetched side by side,
+        and their rows come one application after another: name the field ``application_id`` to tell them apart.
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
@@ -191,6 +204,13 @@ def read_appmetrica(
         Export what is reachable (a loss of at most 1 %) while AppMetrica says that its Logs API is disabled.
     wire_format : {"csv", "json"}, default "csv"
         What the server sends; the result is the same, and CSV is faster.
+    split : {"day", "week", "month"}, optional
+        Fetch and cache the range as calendar windows, each an export of its own. Ranges that overlap share them, and
+        only those that are missing or out of date are fetched. Default: the range is one export.
+    lookback : float or timedelta, optional
+        With `split`: for how many seconds after its end a window can get more rows, because devices send them late.
+        A file that was built later is final, whatever `max_age` says; only `refresh` replaces it. Default: 7 days
+        (with ``date_dimension="receive"``, at most one). None: no file is final.
     max_age : float or timedelta, optional
         Accept a file that was built at most this many seconds ago, from the cache or the server. Default: the
         server's own rule, a file that was fetched at most 24 hours ago.
@@ -279,6 +299,8 @@ def read_appmetrica(
         limit=limit,
         skip_unavailable_shards=skip_unavailable_shards,
         wire_format=wire_format,
+        split=split,
+        lookback=lookback,
         max_age=max_age,
         refresh=refresh,
         offline=offline,
@@ -301,7 +323,7 @@ def read_appmetrica(
 def scan_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: int | str,
+    application_id: ApplicationIds,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: FieldNames | None = None,
@@ -310,6 +332,8 @@ def scan_appmetrica(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
+    split: Split | None = None,
+    lookback: Duration | None = LOOKBACK,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -327,8 +351,9 @@ def scan_appmetrica(
     ----------
     resource : str
         What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
-    application_id : int
-        The application's number in AppMetrica, not its SDK or API key.
+    application_id : int or list of int
+        The application's number in AppMetrica, not its SDK or API key. Several applications are fetched side by side,
+        and their rows come one application after another: name the field ``application_id`` to tell them apart.
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
@@ -347,6 +372,13 @@ def scan_appmetrica(
         Export what is reachable (a loss of at most 1 %) while AppMetrica says that its Logs API is disabled.
     wire_format : {"csv", "json"}, default "csv"
         What the server sends; the result is the same, and CSV is faster.
+    split : {"day", "week", "month"}, optional
+        Fetch and cache the range as calendar windows, each an export of its own. Ranges that overlap share them, and
+        only those that are missing or out of date are fetched. Default: the range is one export.
+    lookback : float or timedelta, optional
+        With `split`: for how many seconds after its end a window can get more rows, because devices send them late.
+        A file that was built later is final, whatever `max_age` says; only `refresh` replaces it. Default: 7 days
+        (with ``date_dimension="receive"``, at most one). None: no file is final.
     max_age : float or timedelta, optional
         Accept a file that was built at most this many seconds ago, from the cache or the server. Default: the
         server's own rule, a file that was fetched at most 24 hours ago.
@@ -394,6 +426,8 @@ def scan_appmetrica(
         limit=limit,
         skip_unavailable_shards=skip_unavailable_shards,
         wire_format=wire_format,
+        split=split,
+        lookback=lookback,
         max_age=max_age,
         refresh=refresh,
         offline=offline,
@@ -411,7 +445,7 @@ def scan_appmetrica(
 def iter_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: int | str,
+    application_id: ApplicationIds,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: FieldNames | None = None,
@@ -420,6 +454,8 @@ def iter_appmetrica(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
+    split: Split | None = None,
+    lookback: Duration | None = LOOKBACK,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -436,8 +472,9 @@ def iter_appmetrica(
     ----------
     resource : str
         What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
-    application_id : int
-        The application's number in AppMetrica, not its SDK or API key.
+    application_id : int or list of int
+        The application's number in AppMetrica, not its SDK or API key. Several applications are fetched side by side,
+        and their rows come one application after another: name the field ``application_id`` to tell them apart.
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
@@ -456,6 +493,13 @@ def iter_appmetrica(
         Export what is reachable (a loss of at most 1 %) while AppMetrica says that its Logs API is disabled.
     wire_format : {"csv", "json"}, default "csv"
         What the server sends; the result is the same, and CSV is faster.
+    split : {"day", "week", "month"}, optional
+        Fetch and cache the range as calendar windows, each an export of its own. Ranges that overlap share them, and
+        only those that are missing or out of date are fetched. Default: the range is one export.
+    lookback : float or timedelta, optional
+        With `split`: for how many seconds after its end a window can get more rows, because devices send them late.
+        A file that was built later is final, whatever `max_age` says; only `refresh` replaces it. Default: 7 days
+        (with ``date_dimension="receive"``, at most one). None: no file is final.
     max_age : float or timedelta, optional
         Accept a file that was built at most this many seconds ago, from the cache or the server. Default: the
         server's own rule, a file that was fetched at most 24 hours ago.
@@ -516,6 +560,8 @@ def iter_appmetrica(
         limit=limit,
         skip_unavailable_shards=skip_unavailable_shards,
         wire_format=wire_format,
+        split=split,
+        lookback=lookback,
         max_age=max_age,
         refresh=refresh,
         offline=offline,
@@ -538,7 +584,7 @@ def iter_appmetrica(
 def download_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: int | str,
+    application_id: ApplicationIds,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: FieldNames | None = None,
@@ -547,6 +593,8 @@ def download_appmetrica(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
+    split: Split | None = None,
+    lookback: Duration | None = LOOKBACK,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -561,8 +609,9 @@ def download_appmetrica(
     ----------
     resource : str
         What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
-    application_id : int
-        The application's number in AppMetrica, not its SDK or API key.
+    application_id : int or list of int
+        The application's number in AppMetrica, not its SDK or API key. Several applications are fetched side by side,
+        and their rows come one application after another: name the field ``application_id`` to tell them apart.
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
@@ -581,6 +630,13 @@ def download_appmetrica(
         Export what is reachable (a loss of at most 1 %) while AppMetrica says that its Logs API is disabled.
     wire_format : {"csv", "json"}, default "csv"
         What the server sends; the result is the same, and CSV is faster.
+    split : {"day", "week", "month"}, optional
+        Fetch and cache the range as calendar windows, each an export of its own. Ranges that overlap share them, and
+        only those that are missing or out of date are fetched. Default: the range is one export.
+    lookback : float or timedelta, optional
+        With `split`: for how many seconds after its end a window can get more rows, because devices send them late.
+        A file that was built later is final, whatever `max_age` says; only `refresh` replaces it. Default: 7 days
+        (with ``date_dimension="receive"``, at most one). None: no file is final.
     max_age : float or timedelta, optional
         Accept a file that was built at most this many seconds ago, from the cache or the server. Default: the
         server's own rule, a file that was fetched at most 24 hours ago.
@@ -632,6 +688,8 @@ def download_appmetrica(
         limit=limit,
         skip_unavailable_shards=skip_unavailable_shards,
         wire_format=wire_format,
+        split=split,
+        lookback=lookback,
         max_age=max_age,
         refresh=refresh,
         offline=offline,

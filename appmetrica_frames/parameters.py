@@ -6,7 +6,8 @@ from typing import Required, TypedDict
 
 from .client import Client
 from .request.dates import Moment
-from .request.export import DateDimension, FieldNames, FilterValue, WireFormat
+from .request.export import ApplicationIds, DateDimension, FieldNames, FilterValue, WireFormat
+from .request.windows import Split
 from .util.durations import Duration
 
 
@@ -23,7 +24,7 @@ class ExportParameters(TypedDict, total=False):
     96
     """
 
-    application_id: Required[int | str]
+    application_id: Required[ApplicationIds]
     date_since: Moment | None
     date_until: Moment | None
     fields: FieldNames | None
@@ -32,6 +33,8 @@ class ExportParameters(TypedDict, total=False):
     limit: int | None
     skip_unavailable_shards: bool
     wire_format: WireFormat
+    split: Split | None
+    lookback: Duration | None
     max_age: Duration | None
     refresh: bool
     offline: bool

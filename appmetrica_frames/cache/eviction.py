@@ -24,7 +24,7 @@ from .store import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from pathlib import Path
 
     from .entry import CachedExport
@@ -54,8 +54,8 @@ def find_least_recently_used(exports: Iterable[CachedExport], *, max_bytes: int,
     return chosen
 
 
-def evict(store: LocalStore, *, max_bytes: int, now: float, keep: Path) -> None:
-    """Remove the least recently used exports until at most `max_bytes` are left, but never the one in `keep`.
+def evict(store: LocalStore, *, max_bytes: int, now: float, keep: Collection[Path]) -> None:
+    """Remove the least recently used exports until at most `max_bytes` are left, but never one in a folder of `keep`.
 
     The index gives sizes and an order; the record is read only of an export that is about to go.
     """
@@ -65,7 +65,7 @@ def evict(store: LocalStore, *, max_bytes: int, now: float, keep: Path) -> None:
     for folder, size, _ in _by_last_use(store):
         if excess <= 0:
             return
-        if folder != keep and _evict_one(store, folder, now):
+        if folder not in keep and _evict_one(store, folder, now):
             excess -= size
 
 

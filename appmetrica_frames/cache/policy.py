@@ -7,13 +7,20 @@ server's and this one, never add up to 2 N.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum
+from math import inf
 from typing import NamedTuple
 
 from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.util.durations import DAY, Duration, format_duration, to_seconds
 
+LOOKBACK = timedelta(days=7)
+"""How long after its end a window can get more rows, unless a call says otherwise: devices send them late."""
+
 NOTHING_CACHED = "the cache has no such export"
+SETTLED = "its last day had settled"
 CLOCK_WENT_BACKWARDS = "fetched in the future: the clock went backwards"
 
 
@@ -22,6 +29,15 @@ class FileTimes(NamedTuple):
 
     built_not_before: float
     fetched_at: float
+
+
+class State(Enum):
+    """What the cache has of an export, in a word."""
+
+    CACHED = "cached"  # young enough
+    SETTLED = "settled"  # built so long after the window's end that no more rows are expected
+    STALE = "stale"
+    MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +57,24 @@ class CachePolicy:
             return "no-cache"
         return None if self.max_age is None else f"max-age={int(self.max_age)}"
 
+    def for_window(self, settled_at: float) -> CachePolicy:
+        """Return what the server is asked for: any file of the window that is settled will do."""
+        if self.max_age is None:
+            return self
+        return replace(self, max_age=max(self.max_age, self.requested_at - settled_at))
+
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """Whether a cached file may be returned, and why."""
 
-    is_fresh: bool
+    state: State
     reason: str
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it may be returned."""
+        return self.state in {State.CACHED, State.SETTLED}
 
 
 def build_policy(
@@ -78,36 +105,59 @@ def build_policy(
     )
 
 
-def check_freshness(times: FileTimes | None, policy: CachePolicy, now: float) -> Freshness:
+def check_freshness(times: FileTimes | None, policy: CachePolicy, now: float, settled_at: float = inf) -> Freshness:
     """Decide whether a cached file, or none (``None``), is fresh under a policy.
 
     The age is taken at the instant of the call, as the server takes it at the instant of the request: a call that
     waited for another process to fetch the file accepts what that process fetched.
+
+    Parameters
+    ----------
+    settled_at
+        The instant from which a file of the export's dates is final: no more rows are expected. Default: never.
     """
     if times is None:
-        return Freshness(is_fresh=False, reason=NOTHING_CACHED)
+        return Freshness(State.MISSING, NOTHING_CACHED)
     if policy.offline:
-        return Freshness(is_fresh=True, reason="offline accepts any age")
+        return Freshness(State.CACHED, "offline accepts any age")
     if max(times) > now:
-        return Freshness(is_fresh=False, reason=CLOCK_WENT_BACKWARDS)
+        return Freshness(State.STALE, CLOCK_WENT_BACKWARDS)
     if policy.refresh:
         return _check_refresh(is_new=times.built_not_before >= policy.requested_at)
-    if policy.max_age is None:
-        return _check_fetch_age(max(0.0, policy.requested_at - times.fetched_at))
-    return _check_max_age(max(0.0, policy.requested_at - times.built_not_before), policy.max_age)
+    if times.built_not_before >= settled_at:
+        return Freshness(State.SETTLED, f"built {format_duration(times.built_not_before - settled_at)} after {SETTLED}")
+    return _check_age(times, policy)
 
 
 def check_stale_if_error(times: FileTimes | None, policy: CachePolicy, now: float) -> Freshness:
     """Decide whether a cached file may stand in after an error: it may have been stale for ``stale_if_error``."""
     if times is None or policy.stale_if_error is None:
-        return Freshness(is_fresh=False, reason="there is no file to fall back on")
+        return Freshness(State.MISSING, "there is no file to fall back on")
     if max(times) > now:
-        return Freshness(is_fresh=False, reason=CLOCK_WENT_BACKWARDS)
+        return Freshness(State.STALE, CLOCK_WENT_BACKWARDS)
     stale = max(0.0, policy.requested_at - _fresh_until(times, policy))
     limit = f"stale_if_error of {format_duration(policy.stale_if_error)}"
     if stale <= policy.stale_if_error:
-        return Freshness(is_fresh=True, reason=f"stale for at most {format_duration(stale)}, within {limit}")
-    return Freshness(is_fresh=False, reason=f"stale for up to {format_duration(stale)}, beyond {limit}")
+        return Freshness(State.CACHED, f"stale for at most {format_duration(stale)}, within {limit}")
+    return Freshness(State.STALE, f"stale for up to {format_duration(stale)}, beyond {limit}")
+
+
+def settling_time(window_end: float | None, lookback: float | None, *, by_receive_time: bool) -> float:
+    """Return the instant from which a file of a window is final: `lookback` seconds after the window's end.
+
+    Rows that devices send late belong to the days on which they happened. Where the dates are those on which the server
+    received the rows, nothing comes late: a day is enough for the server to write them down.
+
+    Parameters
+    ----------
+    window_end
+        When the window ends, in UNIX seconds; None for what has no dates, and so is never final.
+    lookback
+        In seconds; None for never.
+    """
+    if window_end is None or lookback is None:
+        return inf
+    return window_end + (min(lookback, DAY) if by_receive_time else lookback)
 
 
 def build_time_lower_bound(policy: CachePolicy, *, requested_at: float, waited: bool) -> float:
@@ -145,19 +195,25 @@ def _fresh_until(times: FileTimes, policy: CachePolicy) -> float:
 
 def _check_refresh(*, is_new: bool) -> Freshness:
     if is_new:
-        return Freshness(is_fresh=True, reason="built since this call began")
-    return Freshness(is_fresh=False, reason="refresh accepts nothing built before the call")
+        return Freshness(State.CACHED, "built since this call began")
+    return Freshness(State.STALE, "refresh accepts nothing built before the call")
+
+
+def _check_age(times: FileTimes, policy: CachePolicy) -> Freshness:
+    if policy.max_age is None:
+        return _check_fetch_age(max(0.0, policy.requested_at - times.fetched_at))
+    return _check_max_age(max(0.0, policy.requested_at - times.built_not_before), policy.max_age)
 
 
 def _check_fetch_age(age: float) -> Freshness:
     since = f"fetched {format_duration(age)} ago"
     if age <= DAY:
-        return Freshness(is_fresh=True, reason=f"{since}, within the server's 24 h")
-    return Freshness(is_fresh=False, reason=f"{since}, beyond the server's 24 h")
+        return Freshness(State.CACHED, f"{since}, within the server's 24 h")
+    return Freshness(State.STALE, f"{since}, beyond the server's 24 h")
 
 
 def _check_max_age(age: float, max_age: float) -> Freshness:
     limit = f"max_age of {format_duration(max_age)}"
     if age <= max_age:
-        return Freshness(is_fresh=True, reason=f"built at most {format_duration(age)} ago, within {limit}")
-    return Freshness(is_fresh=False, reason=f"built up to {format_duration(age)} ago, beyond {limit}")
+        return Freshness(State.CACHED, f"built at most {format_duration(age)} ago, within {limit}")
+    return Freshness(State.STALE, f"built up to {format_duration(age)} ago, beyond {limit}")

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
@@ -10,6 +11,7 @@ from appmetrica_frames.api import download_appmetrica
 from appmetrica_frames.client import Client
 from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.request.export import DateDimension, WireFormat
+from appmetrica_frames.request.windows import Split
 from appmetrica_frames.schema import catalog
 
 from . import completion
@@ -47,6 +49,13 @@ SPECS = {
     "wire_format": OptionSpec(
         str, "What the server sends; the result is the same.", "csv|json", completion.choices(get_args(WireFormat))
     ),
+    "split": OptionSpec(
+        str,
+        "Fetch and cache the range as windows of this length.",
+        "day|week|month",
+        completion.choices(get_args(Split)),
+    ),
+    "lookback": OptionSpec(float, "With --split: for how long after its end a window can get more rows.", "SECONDS"),
     "max_age": OptionSpec(float, "Accept a file built at most this long ago. Default: the server's rule.", "SECONDS"),
     "refresh": OptionSpec(bool, "Have the server build a new file now."),
     "offline": OptionSpec(bool, "Never use the network; accept a cached file of any age."),
@@ -154,6 +163,8 @@ def _build_option(parameter: inspect.Parameter) -> inspect.Parameter:
         show_default=parameter.default not in (None, False, "default"),
         autocompletion=spec.complete,
     )
+    if isinstance(parameter.default, timedelta):
+        parameter = parameter.replace(default=parameter.default.total_seconds())
     value_type = spec.type | None if parameter.default is None else spec.type
     return parameter.replace(annotation=Annotated[value_type, option])
 

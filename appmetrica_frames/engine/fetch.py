@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from appmetrica_frames.progress import ProgressReporter, QueuePosition
     from appmetrica_frames.request.export import ExportRequest
     from appmetrica_frames.request.part import Part
-    from appmetrica_frames.util.clock import Clock
 
-    from .options import ReadOptions
+    from .context import Call
     from .plan import Window
 
 log = logging.getLogger("appmetrica_frames")
@@ -42,10 +41,11 @@ DISABLED = (
 class ExportFetcher:
     """Fetches one window into a cache; or into another, should the first not take it."""
 
-    def __init__(self, window: Window, options: ReadOptions, *, clock: Clock, reporter: ProgressReporter) -> None:
+    def __init__(self, window: Window, call: Call, *, reporter: ProgressReporter) -> None:
         self._request = window.request
-        self._options = options
-        self._clock = clock
+        self._options = call.options
+        self._policy = call.options.policy.for_window(window.settled_at)
+        self._clock = call.clock
         self._reporter = reporter
         self._job: PendingJob | None = None  # one that the server works on, to be resumed
 
@@ -61,7 +61,7 @@ class ExportFetcher:
                 connection,
                 self._reporter,
                 job=self._job,
-                is_refresh=self._options.policy.refresh,
+                is_refresh=self._policy.refresh,
             )
             ingest = ParquetIngest(
                 self._request, write, strict=self._options.strict, reporter=self._reporter, redact=connection.mask.text
@@ -76,11 +76,11 @@ class ExportFetcher:
 
     def _receive(self, ingest: ParquetIngest, monitor: PreparationMonitor) -> float:
         """Receive the export and return the earliest instant at which it can have been built."""
-        policy, settings = self._options.policy, self._options.settings
+        settings = self._options.settings
         try:
             result = run_export(
                 self._request,
-                policy.cache_control,
+                self._policy.cache_control,
                 ingest.receive,
                 connection=monitor.connection,
                 retry_policy=settings.retry_policy(),
@@ -96,7 +96,7 @@ class ExportFetcher:
             raise
         finally:
             self._job = monitor.job
-        return build_time_lower_bound(policy, requested_at=result.requested_at, waited=result.waited)
+        return build_time_lower_bound(self._policy, requested_at=result.requested_at, waited=result.waited)
 
     def _find_resumable(self, write: PendingWrite) -> PendingJob | None:
         """Return the job that an interrupted call left behind, for as long as the server can have its file."""
@@ -112,7 +112,7 @@ class ExportFetcher:
         job = self._job
         if job is None:
             return None
-        max_age = max_age_of_job(self._options.policy, is_refresh=job.refresh)
+        max_age = max_age_of_job(self._policy, is_refresh=job.refresh)
         return ResumedJob(job.requested_at, job.parts, job.part, max_age)
 
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from appmetrica_frames.cache.policy import CachePolicy, build_policy
+from appmetrica_frames.cache.policy import LOOKBACK, CachePolicy, build_policy
 from appmetrica_frames.client import Client, Settings, resolve_settings
 from appmetrica_frames.errors import InvalidRequestError, NotCachedError
-from appmetrica_frames.request.export import ExportRequest, build_request
+from appmetrica_frames.request.export import ApplicationIds, ExportRequest, build_request, parse_application_ids
+from appmetrica_frames.request.windows import Split, check_split
+from appmetrica_frames.util.durations import to_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import tzinfo
 
     from appmetrica_frames.request.dates import Moment
@@ -25,6 +28,10 @@ class ReadOptions:
 
     Attributes
     ----------
+    requests
+        The whole range of dates, once for each application. They differ in nothing else than that.
+    lookback
+        For how many seconds after its end a window can get more rows; None for ever.
     all_fields
         Whether the call names no fields, and so wants every documented one that the server has.
     strict
@@ -35,13 +42,20 @@ class ReadOptions:
         Whether the path of the file is handed out, to be read later.
     """
 
-    request: ExportRequest
+    requests: tuple[ExportRequest, ...]
     policy: CachePolicy
     settings: Settings
+    split: Split | None = None
+    lookback: float | None = None
     all_fields: bool = False
     strict: bool = False
     cache: bool = True
     lease: bool = False
+
+    @property
+    def request(self) -> ExportRequest:
+        """The first request: all have the same fields and types."""
+        return self.requests[0]
 
     def at(self, instant: float) -> ReadOptions:
         """Return the options of a call that is made at an instant, in UNIX seconds."""
@@ -55,7 +69,7 @@ class ReadOptions:
 def build_options(
     resource: str,
     *,
-    application_id: int | str,
+    application_id: ApplicationIds,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: Iterable[str] | None = None,
@@ -64,6 +78,8 @@ def build_options(
     limit: int | None = None,
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
+    split: Split | None = None,
+    lookback: Duration | None = LOOKBACK,
     max_age: Duration | None = None,
     refresh: bool = False,
     offline: bool = False,
@@ -80,21 +96,36 @@ def build_options(
         raise InvalidRequestError(
             "offline=True reads the cache only and cache=False never reads it: drop one of the two."
         )
-    request = build_request(
-        resource,
-        application_id=application_id,
-        date_since=date_since,
-        date_until=date_until,
-        fields=fields,
-        filters=filters,
-        date_dimension=date_dimension,
-        limit=limit,
-        skip_unavailable_shards=skip_unavailable_shards,
-        wire_format=wire_format,
-        schema_overrides=schema_overrides,
-        zone=lambda number: _find_time_zone(settings, number, offline=offline),
+    seconds = None if lookback is None else to_seconds(lookback, name="lookback")
+    names = tuple(fields) if isinstance(fields, Iterable) and not isinstance(fields, str) else fields
+    requests = [
+        build_request(
+            resource,
+            application_id=number,
+            date_since=date_since,
+            date_until=date_until,
+            fields=names,
+            filters=filters,
+            date_dimension=date_dimension,
+            limit=limit,
+            skip_unavailable_shards=skip_unavailable_shards,
+            wire_format=wire_format,
+            schema_overrides=schema_overrides,
+            zone=lambda number: _find_time_zone(settings, number, offline=offline),
+        )
+        for number in parse_application_ids(application_id)
+    ]
+    check_split(requests[0], split)
+    return ReadOptions(
+        tuple(requests),
+        policy,
+        settings,
+        split=split,
+        lookback=seconds,
+        all_fields=fields is None,
+        strict=strict,
+        cache=cache,
     )
-    return ReadOptions(request, policy, settings, all_fields=fields is None, strict=strict, cache=cache)
 
 
 def _find_time_zone(settings: Settings, application_id: int, *, offline: bool) -> tzinfo:
@@ -111,3 +142,10 @@ def _find_time_zone(settings: Settings, application_id: int, *, offline: bool) -
         )
     with settings.connect() as connection:
         return get_time_zone(connection, settings.retry_policy(), application_id)
+
+
+def find_known_zone(settings: Settings, application_id: int) -> tzinfo | None:
+    """Return an application's own time zone if it is known without a request."""
+    from appmetrica_frames.logs_api.management import find_time_zone
+
+    return find_time_zone(settings.origin, application_id)

@@ -1,14 +1,20 @@
 """Which exports a call needs, and which of them the cache already has.
 
-A call is a plan of windows; for now of one, which is its whole range of dates.
+A call is a plan of windows: one for its whole range of dates, or with `split` one for each day, week or month; for each
+application.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING
 
-from appmetrica_frames.cache.policy import check_freshness
+from appmetrica_frames.cache.policy import check_freshness, settling_time
+from appmetrica_frames.request.windows import split_request, window_end
+
+from .options import find_known_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -23,17 +29,38 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One export of a call: what is requested of the server as one file."""
+    """One export of a call: what is requested of the server as one file.
+
+    Attributes
+    ----------
+    settled_at
+        The instant, in UNIX seconds, from which a file of the window is final.
+    """
 
     request: ExportRequest
+    settled_at: float = inf
 
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """What the cache has for a window: the export that may be returned, if any, and why."""
+    """What the cache has for a window: the youngest export that may be returned, or else the youngest, and why.
 
-    export: CachedExport | None
-    reason: str
+    Attributes
+    ----------
+    export
+        The export that may be returned, if there is one.
+    stale
+        Otherwise the youngest of those that may not be.
+    """
+
+    freshness: Freshness
+    export: CachedExport | None = None
+    stale: CachedExport | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why the export may be returned, or why there is none."""
+        return self.freshness.reason
 
 
 def plan_windows(options: ReadOptions, rejected: Collection[str] = ()) -> tuple[Window, ...]:
@@ -41,8 +68,7 @@ def plan_windows(options: ReadOptions, rejected: Collection[str] = ()) -> tuple[
 
     `rejected` are fields that the server is known to reject: a call that names no fields does without them.
     """
-    request = options.request.without(rejected) if options.all_fields and rejected else options.request
-    return (Window(request),)
+    return tuple(window for request in options.requests for window in _split(options, request, rejected))
 
 
 def look_up(
@@ -51,18 +77,37 @@ def look_up(
     store: ExportStore,
     now: float,
     *,
-    check: Callable[[FileTimes | None, CachePolicy, float], Freshness] = check_freshness,
+    check: Callable[[FileTimes | None, CachePolicy, float], Freshness] | None = None,
     unusable: Collection[str] = (),
 ) -> LookUp:
-    """Return the youngest cached export that the policy accepts; `unusable` versions are passed over."""
+    """Return the youngest cached export that the policy accepts; `unusable` versions are passed over.
+
+    Parameters
+    ----------
+    check
+        Decides whether a file may be returned. Default: whether it is fresh.
+    """
+    check = check or partial(check_freshness, settled_at=window.settled_at)
     usable = [
         export for export in store.find(window.request, options.settings.origin) if export.version not in unusable
     ]
-    reasons = []
+    stale = []
     for export in usable:
         freshness = check(export.times, options.policy, now)
         if freshness.is_fresh:
-            return LookUp(export, freshness.reason)
-        reasons.append(freshness.reason)
+            return LookUp(freshness, export)
+        stale.append(LookUp(freshness, stale=export))
     # The youngest comes first, and says best what is missing.
-    return LookUp(None, reasons[0] if reasons else check(None, options.policy, now).reason)
+    return stale[0] if stale else LookUp(check(None, options.policy, now))
+
+
+def _split(options: ReadOptions, request: ExportRequest, rejected: Collection[str]) -> list[Window]:
+    wanted = request.without(rejected) if options.all_fields and rejected else request
+    if options.split is None:
+        return [Window(wanted)]
+    zone = find_known_zone(options.settings, request.application_id)
+    by_receive_time = ("date_dimension", "receive") in request.params
+    return [
+        Window(window, settling_time(window_end(window, zone), options.lookback, by_receive_time=by_receive_time))
+        for window in split_request(wanted, options.split)
+    ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import atexit
 import logging
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from appmetrica_frames.cache.eviction import evict
-from appmetrica_frames.cache.policy import check_freshness, check_stale_if_error
+from appmetrica_frames.cache.policy import check_stale_if_error
 from appmetrica_frames.cache.store import LocalStore
 from appmetrica_frames.errors import (
     AppMetricaError,
@@ -18,23 +17,17 @@ from appmetrica_frames.errors import (
     NotCachedError,
     PreparationTimeoutError,
     QuotaExceededError,
-    RequestRejectedError,
-    SchemaError,
-    SchemaWarning,
     ServerError,
 )
-from appmetrica_frames.progress import report_progress
 from appmetrica_frames.schema import catalog
 from appmetrica_frames.util.caller import warn_caller
-from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import format_duration
 from appmetrica_frames.util.temporary import make_temporary_directory
 
-from .plan import look_up, plan_windows
-from .schedule import run_schedule
+from .plan import look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -43,17 +36,12 @@ if TYPE_CHECKING:
     from appmetrica_frames.cache.policy import CachePolicy, FileTimes, Freshness
     from appmetrica_frames.progress import ProgressReporter
     from appmetrica_frames.request.export import ExportRequest
-    from appmetrica_frames.util.clock import Clock
 
+    from .context import Call
     from .fetch import ExportFetcher
-    from .options import ReadOptions
     from .plan import Window
 
 log = logging.getLogger("appmetrica_frames")
-
-Result = TypeVar("Result")
-
-ATTEMPTS = 3  # to open a file that other processes keep removing
 
 
 class _LockTimeoutError(PreparationTimeoutError):
@@ -68,11 +56,14 @@ class ResolvedExport:
     ----------
     missing
         Columns that the server rejects: they are null.
+    as_text
+        Columns that fit their type here and not in another window of the call: all of the result has them as text.
     """
 
     cached: CachedExport
     fields: tuple[str, ...]
     missing: Mapping[str, pa.DataType] = field(default_factory=dict)
+    as_text: frozenset[str] = frozenset()
 
     @property
     def present(self) -> list[str]:
@@ -85,99 +76,46 @@ class ResolvedExport:
         return self.cached.path
 
 
-@contextmanager
-def open_exports(options: ReadOptions, *, clock: Clock | None = None) -> Iterator[list[ResolvedExport]]:
-    """Yield the exports of a call, in the order of their rows, to be read at once."""
-    with ExitStack() as scope:
-        yield _resolve(options, scope, clock or SystemClock())
-
-
-def lease_exports(options: ReadOptions, *, clock: Clock | None = None) -> list[ResolvedExport]:
-    """Return the exports of a call, in the order of their rows, whose files are read later by their paths."""
-    return _resolve(options.leasing(), _until_exit, clock or SystemClock())
-
-
-def retry_if_evicted(attempt: Callable[[], Result]) -> Result:
-    """Try again if another process removes the file between its look-up and its opening."""
-    for _ in range(ATTEMPTS - 1):
-        with suppress(FileNotFoundError):
-            return attempt()
-    try:
-        return attempt()
-    except FileNotFoundError as error:
-        raise DownloadError(
-            f"Other processes keep removing the export before it can be read ({error}). Make the same call again, "
-            "with another cache_dir or a larger max_bytes."
-        ) from error
-
-
-def _resolve(options: ReadOptions, scope: ExitStack, clock: Clock) -> list[ResolvedExport]:
-    dated = options.at(clock.now())
-    memory = LocalStore(options.settings.cache_directory).rejected_fields(
-        options.request.resource, options.settings.origin
-    )
-    rejected = memory.load(clock.now(), any_age=options.policy.offline) if options.cache else frozenset()
-    while True:
-        try:
-            exports = _resolve_windows(dated, rejected, scope, clock)
-        except RequestRejectedError as error:
-            newly = rejected_fields(error, dated, rejected)
-            if not newly:
-                raise
-            rejected |= newly
-            if options.cache:
-                memory.add(newly, clock.now())
-        else:
-            break
-    _report_columns(exports, strict=options.strict)
-    return exports
-
-
-def _resolve_windows(
-    options: ReadOptions, rejected: frozenset[str], scope: ExitStack, clock: Clock
-) -> list[ResolvedExport]:
-    def resolve(window: Window) -> ResolvedExport:
-        title, wanted = window.request.title, options.settings.client.progress
-        with report_progress(title, wanted=wanted) as reporter:
-            return ExportResolver(window, options, scope, clock, reporter).resolve()
-
-    return run_schedule(plan_windows(options, rejected), resolve)
-
-
-def rejected_fields(error: RequestRejectedError, options: ReadOptions, known: frozenset[str]) -> frozenset[str]:
-    """Return the fields that the server rejects and that the call did not name: it can do without them."""
-    documented = frozenset(options.request.fields) - frozenset(options.request.overrides)
-    newly = documented.intersection(error.fields) - known
-    return newly if options.all_fields and documented - known - newly else frozenset()
-
-
 class ExportResolver:
     """Resolves one window of one call."""
 
-    def __init__(
-        self, window: Window, options: ReadOptions, scope: ExitStack, clock: Clock, reporter: ProgressReporter
-    ) -> None:
+    def __init__(self, window: Window, call: Call, reporter: ProgressReporter) -> None:
         self._window = window
-        self._options = options
-        self._scope = scope
-        self._clock = clock
+        self._call = call
+        self._options = call.options
+        self._clock = call.clock
+        self._store = call.store
         self._reporter = reporter
-        self._store = LocalStore(options.settings.cache_directory)
         self._unusable: set[str] = set()
         self._logged_reason = ""
 
-    def resolve(self) -> ResolvedExport:
-        """Return the export, from the cache or the server."""
+    def find(self) -> ResolvedExport | None:
+        """Return the export if the cache has it and the policy accepts it."""
+        return self._find() if self._options.cache else None
+
+    def fetch(self) -> ResolvedExport:
+        """Return the export from the server, or from whoever fetches it at the same time."""
         if not self._options.cache:
             return self._fetch_without_cache(self._fetcher())
-        return self._find() or self._fetch()
+        settings = self._options.settings
+        if self._options.policy.offline:
+            raise NotCachedError(
+                f"offline=True, and the cache in {settings.cache_directory} has no such export of "
+                f"{self._window.request.resource}. Make the same call once without offline."
+            )
+        settings.token()  # a missing token is reported before a lock is waited for
+        fetcher = self._fetcher()
+        try:
+            return self._fetch_into_cache(fetcher)
+        except (DownloadError, ServerError, QuotaExceededError, _LockTimeoutError) as error:
+            return self._fall_back(error)
 
     @property
     def _title(self) -> str:
         return self._window.request.title
 
     def _find(
-        self, check: Callable[[FileTimes | None, CachePolicy, float], Freshness] = check_freshness
+        self, check: Callable[[FileTimes | None, CachePolicy, float], Freshness] | None = None
     ) -> ResolvedExport | None:
         """Return the youngest cached export that the policy accepts and that is, bit for bit, what was fetched."""
         while True:
@@ -204,20 +142,6 @@ class ExportResolver:
             log.info("%s: not from the cache (%s)", self._title, reason)
         self._logged_reason = reason
 
-    def _fetch(self) -> ResolvedExport:
-        settings = self._options.settings
-        if self._options.policy.offline:
-            raise NotCachedError(
-                f"offline=True, and the cache in {settings.cache_directory} has no such export of "
-                f"{self._window.request.resource}. Make the same call once without offline."
-            )
-        settings.token()  # a missing token is reported before a lock is waited for
-        fetcher = self._fetcher()
-        try:
-            return self._fetch_into_cache(fetcher)
-        except (DownloadError, ServerError, QuotaExceededError, _LockTimeoutError) as error:
-            return self._fall_back(error)
-
     def _fetch_into_cache(self, fetcher: ExportFetcher) -> ResolvedExport:
         try:
             return self._fetch_locked(fetcher)
@@ -237,7 +161,7 @@ class ExportResolver:
         with self._lock(key):
             export = self._find() or self._resolved(fetcher.fetch(self._store))
             self._store.touch(export.cached, lease=self._options.lease)
-        self._make_room(export)
+        self._make_room()
         return export
 
     @contextmanager
@@ -259,11 +183,11 @@ class ExportResolver:
         log.info("%s: %s", self._title, message)
         self._reporter.message(message)
 
-    def _make_room(self, export: ResolvedExport) -> None:
+    def _make_room(self) -> None:
         limit = self._options.settings.client.max_bytes
         if limit is not None:
             with suppress(OSError):  # another time, then
-                evict(self._store, max_bytes=limit, now=self._clock.now(), keep=export.path.parent)
+                evict(self._store, max_bytes=limit, now=self._clock.now(), keep=self._call.folders.copy())
 
     def _fall_back(self, error: AppMetricaError) -> ResolvedExport:
         export = self._find(check_stale_if_error)
@@ -274,17 +198,18 @@ class ExportResolver:
         return export
 
     def _fetch_without_cache(self, fetcher: ExportFetcher) -> ResolvedExport:
-        directory = make_temporary_directory(self._scope)
+        directory = make_temporary_directory(self._call.scope)
         return self._resolved(fetcher.fetch(LocalStore(directory)))
 
     def _fetcher(self) -> ExportFetcher:
         # Not at the top: a read that the cache answers needs neither an HTTP client nor Arrow.
         from .fetch import ExportFetcher
 
-        return ExportFetcher(self._window, self._options, clock=self._clock, reporter=self._reporter)
+        return ExportFetcher(self._window, self._call, reporter=self._reporter)
 
     def _resolved(self, export: CachedExport) -> ResolvedExport:
-        request = self._options.request
+        self._call.folders.add(export.path.parent)
+        request = self._options.request  # as the call wants it: the window's may do without rejected fields
         missing = [name for name in request.fields if name not in export.fields]
         return ResolvedExport(export, request.fields, _null_columns(request, missing) if missing else {})
 
@@ -294,31 +219,3 @@ def _null_columns(request: ExportRequest, names: list[str]) -> dict[str, pa.Data
 
     resource = catalog.resource(request.resource)
     return {name: request.overrides.get(name, get_arrow_type(resource.wire_type(name))) for name in names}
-
-
-def _report_columns(exports: Sequence[ResolvedExport], *, strict: bool) -> None:
-    """Warn once of null columns, and of each column that is kept as text."""
-    missing = list(dict.fromkeys(name for export in exports for name in export.missing))
-    if missing:
-        resource = exports[0].cached.resource
-        warn_caller(
-            f"The server rejects {', '.join(map(repr, missing))}, which the documentation of {resource} names: null "
-            "here. Name the fields that you need with fields=[...].",
-            SchemaWarning,
-        )
-    for export in exports:
-        _report_text_columns(export, strict=strict)
-
-
-def _report_text_columns(export: ResolvedExport, *, strict: bool) -> None:
-    for column in export.fields:
-        reason = export.cached.text_columns.get(column)
-        if reason and strict:
-            raise SchemaError(f"strict=True: {reason}", column=column)
-        if reason:
-            warn_caller(reason, SchemaWarning)
-
-
-# Files whose paths were handed out although they could not be cached: they stay until the interpreter exits.
-_until_exit = ExitStack()
-atexit.register(_until_exit.close)

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from threading import Lock
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from appmetrica_frames.logs_api.steps import MAX_QUEUED_JOBS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from appmetrica_frames.request.part import Part
-
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 class ApplicationQueue:
@@ -50,8 +44,3 @@ def application_queue(origin: str, application_id: int) -> ApplicationQueue:
     """Return the queue of an application at a server, which all calls of this process share."""
     with _QUEUES_LOCK:
         return _QUEUES.setdefault((origin, application_id), ApplicationQueue())
-
-
-def run_schedule(windows: Iterable[Item], resolve: Callable[[Item], Result]) -> list[Result]:
-    """Resolve the windows of a plan and return their results in order."""
-    return [resolve(window) for window in windows]

@@ -41,11 +41,22 @@ def _read_one(export: ResolvedExport) -> pa.Table:
 
 
 def _field(export: ResolvedExport, file: pq.ParquetFile, name: str) -> pa.Field[Any]:
+    if name in export.as_text:
+        return pa.field(name, pa.string())
     return pa.field(name, export.missing[name]) if name in export.missing else file.schema_arrow.field(name)
 
 
 def _complete(export: ResolvedExport, rows: Rows) -> Rows:
-    """Return rows with the columns of the call, in its order; missing ones are null."""
+    """Return rows with the columns of the call, in its order and of its types; missing ones are null."""
     for name, type_ in export.missing.items():
         rows = rows.append_column(name, pa.nulls(rows.num_rows, type_))  # type: ignore[call-overload]  # any type is one of its overloads
+    for name in export.as_text:
+        rows = rows.set_column(rows.schema.get_field_index(name), name, _to_text(export, name, rows.column(name)))
     return rows.select(list(export.fields)).replace_schema_metadata(None)
+
+
+def _to_text(export: ResolvedExport, name: str, cells: Any) -> Any:
+    from appmetrica_frames.schema import catalog
+    from appmetrica_frames.schema.types import to_text
+
+    return to_text(cells, catalog.resource(export.cached.resource).wire_type(name))

@@ -15,8 +15,19 @@ if TYPE_CHECKING:
 def read(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
     """Read exports into one frame."""
     first = exports[0]
+    if any((export.missing, export.as_text) != (first.missing, first.as_text) for export in exports):
+        return _read_through_arrow(exports)
     paths = [export.path for export in exports]
     return pl.read_parquet(paths, columns=first.present, glob=False).select(_columns(first))
+
+
+def _read_through_arrow(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
+    """Read exports whose files differ in their columns, which is rare: Arrow knows what to make of them."""
+    from . import arrow
+
+    frame = pl.from_arrow(arrow.read(exports))
+    assert isinstance(frame, pl.DataFrame)  # noqa: S101 - of a table
+    return frame
 
 
 def scan(exports: Sequence[ResolvedExport]) -> pl.LazyFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
@@ -14,7 +15,7 @@ from .dates import Moment, parse_date_range, refuse_dates
 from .part import WHOLE, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import tzinfo
 
     import pyarrow as pa
@@ -27,6 +28,9 @@ MAX_EXCERPT = 100  # characters of a wrong value in a message
 DateDimension: TypeAlias = Literal["default", "receive"]
 WireFormat: TypeAlias = Literal["csv", "json"]
 FilterValue: TypeAlias = str | int | bool
+ApplicationIds: TypeAlias = int | str | Sequence[int | str]
+"""The number of an application, or of several."""
+
 FieldNames: TypeAlias = list[str] | tuple[str, ...]
 """Names of fields; a single text is not a list of names, and type checkers say so."""
 Choice = TypeVar("Choice", bound=str)
@@ -224,6 +228,18 @@ def _check_field(kind: catalog.Resource, name: object, declared: frozenset[str])
         f"If it is {custom}a field newer than this catalogue, declare its type: "
         f"schema_overrides={{{name!r}: 'string'}}."
     )
+
+
+def parse_application_ids(value: ApplicationIds) -> list[int]:
+    """Return the numbers of the applications of a call."""
+    if isinstance(value, (str, int)) or not isinstance(value, Iterable):
+        return [_parse_application_id(value)]
+    numbers = [_parse_application_id(number) for number in value]
+    if not numbers:
+        raise InvalidRequestError("application_id is an empty list: name at least one application.")
+    if repeated := sorted({number for number in numbers if numbers.count(number) > 1}):
+        raise InvalidRequestError(f"application_id names {', '.join(map(str, repeated))} more than once.")
+    return numbers
 
 
 def _parse_application_id(value: int | str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pyarrow as pa
 from pyarrow import types as is_type
@@ -13,6 +13,8 @@ from appmetrica_frames.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from .catalog import FieldType
+
+Cells = TypeVar("Cells", "pa.Array[Any]", "pa.ChunkedArray[Any]")
 
 _ARROW: dict[FieldType, pa.DataType] = {
     "string": pa.string(),
@@ -102,6 +104,19 @@ class Column:
 def as_text(column: Column) -> Column:
     """Return a column that takes any cell of the field."""
     return Column(column.name, "string", get_arrow_type("string"))
+
+
+def to_text(cells: Cells, wire: FieldType) -> Cells:
+    """Return the text that the server sends for cells of a field.
+
+    The server's own spelling is lost where it has several: ``007`` becomes ``7``.
+    """
+    if is_type.is_temporal(cells.type):
+        seconds = cells.cast(pa.timestamp("s"), safe=False)
+        if wire == "unix_time":
+            return seconds.cast(pa.int64()).cast(pa.string())
+        cells = cells if is_type.is_date(cells.type) else seconds
+    return cells.cast(pa.string())
 
 
 def _from_text(type_: pa.DataType) -> bool:

@@ -14,8 +14,8 @@ import pytest
 import appmetrica_frames as af
 from appmetrica_frames.cache.store import PENDING
 from appmetrica_frames.emulator import Emulator, MovableClock
+from appmetrica_frames.engine.call import open_exports
 from appmetrica_frames.engine.options import build_options
-from appmetrica_frames.engine.resolve import open_exports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,8 +9,8 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, Exchange, MovableClock
+from appmetrica_frames.engine.call import open_exports
 from appmetrica_frames.engine.options import build_options
-from appmetrica_frames.engine.resolve import open_exports
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

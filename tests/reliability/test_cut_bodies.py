@@ -10,8 +10,8 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, faults
+from appmetrica_frames.engine.call import open_exports
 from appmetrica_frames.engine.options import build_options
-from appmetrica_frames.engine.resolve import open_exports
 from appmetrica_frames.integrations import polars as frames
 
 if TYPE_CHECKING:

@@ -399,9 +399,9 @@ def test_a_look_up_reads_the_records_of_one_request(store: LocalStore, monkeypat
 def test_eviction_reads_only_the_records_of_what_it_removes(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
     exports = [put(store, number, unused_for=(40 - number) * HOUR) for number in range(1, 30)]
     paths = count_records(store, monkeypatch)
-    eviction.evict(store, max_bytes=2900, now=time.time(), keep=exports[-1].path.parent)
+    eviction.evict(store, max_bytes=2900, now=time.time(), keep={exports[-1].path.parent})
     assert paths == []
-    eviction.evict(store, max_bytes=2700, now=time.time(), keep=exports[-1].path.parent)
+    eviction.evict(store, max_bytes=2700, now=time.time(), keep={exports[-1].path.parent})
     assert {path.parent for path in paths} == {export.path.parent for export in exports[:2]}
     assert [export.path.exists() for export in exports] == [False] * 2 + [True] * 27
 
@@ -409,7 +409,7 @@ def test_eviction_reads_only_the_records_of_what_it_removes(store: LocalStore, m
 def test_eviction_goes_by_the_last_use_and_not_by_what_the_index_knows(store: LocalStore) -> None:
     exports = [put(store, number, unused_for=(40 - number) * HOUR) for number in range(1, 6)]
     store.touch(exports[0], lease=False)
-    eviction.evict(store, max_bytes=400, now=time.time(), keep=exports[-1].path.parent)
+    eviction.evict(store, max_bytes=400, now=time.time(), keep={exports[-1].path.parent})
     assert [export.path.exists() for export in exports] == [True, False, True, True, True]
 
 
@@ -418,7 +418,7 @@ def test_a_missing_or_damaged_index_is_built_anew(store: LocalStore, content: by
     exports = [put(store, number, unused_for=(40 - number) * HOUR) for number in range(1, 6)]
     index = store.root / "index.sqlite"
     index.unlink() if content is None else index.write_bytes(content)
-    eviction.evict(store, max_bytes=300, now=time.time(), keep=exports[-1].path.parent)
+    eviction.evict(store, max_bytes=300, now=time.time(), keep={exports[-1].path.parent})
     assert [export.path.exists() for export in exports] == [False] * 2 + [True] * 3
     assert store.index.total() == 300
 
@@ -426,7 +426,7 @@ def test_a_missing_or_damaged_index_is_built_anew(store: LocalStore, content: by
 def test_the_index_forgets_what_somebody_else_has_deleted(store: LocalStore) -> None:
     exports = [put(store, number, unused_for=(40 - number) * HOUR) for number in range(1, 6)]
     shutil.rmtree(exports[0].path.parent)
-    eviction.evict(store, max_bytes=400, now=time.time(), keep=exports[-1].path.parent)
+    eviction.evict(store, max_bytes=400, now=time.time(), keep={exports[-1].path.parent})
     assert [export.path.exists() for export in exports] == [False, True, True, True, True]
     assert store.index.total() == 400
 
@@ -488,7 +488,7 @@ from appmetrica_frames.cache.store import LocalStore
 store = LocalStore(Path(sys.argv[1]))
 print("ready", flush=True)
 while True:
-    evict(store, max_bytes=0, now=time.time(), keep=Path("none"))
+    evict(store, max_bytes=0, now=time.time(), keep=())
 """
 
 

@@ -9,8 +9,8 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.cache.policy import CachePolicy, FileTimes, check_stale_if_error
+from appmetrica_frames.engine.call import open_exports
 from appmetrica_frames.engine.options import build_options
-from appmetrica_frames.engine.resolve import open_exports
 from appmetrica_frames.integrations.polars import read
 
 NOW = 1_722_340_800.0

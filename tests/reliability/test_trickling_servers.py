@@ -13,8 +13,8 @@ import httpcore
 import pytest
 
 import appmetrica_frames as af
+from appmetrica_frames.engine.call import open_exports
 from appmetrica_frames.engine.options import build_options
-from appmetrica_frames.engine.resolve import open_exports
 from appmetrica_frames.integrations import polars as frames
 from appmetrica_frames.logs_api.network import MIN_SPEED, MeteredStream
 

@@ -1,0 +1,145 @@
+"""One call: the exports of all its windows, in the order of their rows."""
+
+from __future__ import annotations
+
+import atexit
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeVar
+
+from appmetrica_frames.cache.store import LocalStore
+from appmetrica_frames.errors import DownloadError, RequestRejectedError, SchemaError, SchemaWarning
+from appmetrica_frames.progress import NullReporter, report_progress
+from appmetrica_frames.util.caller import warn_caller
+from appmetrica_frames.util.clock import SystemClock
+
+from .context import Call
+from .interruption import Interruption
+from .plan import plan_windows
+from .resolve import ExportResolver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from appmetrica_frames.util.clock import Clock
+
+    from .options import ReadOptions
+    from .plan import Window
+    from .resolve import ResolvedExport
+
+Result = TypeVar("Result")
+
+ATTEMPTS = 3  # to open a file that other processes keep removing
+
+
+@contextmanager
+def open_exports(options: ReadOptions, *, clock: Clock | None = None) -> Iterator[list[ResolvedExport]]:
+    """Yield the exports of a call, in the order of their rows, to be read at once."""
+    with ExitStack() as scope:
+        yield resolve_exports(options, scope, clock or SystemClock())
+
+
+def lease_exports(
+    options: ReadOptions, *, clock: Clock | None = None, keep: Callable[[Window], bool] | None = None
+) -> list[ResolvedExport]:
+    """Return the exports of a call, in the order of their rows, whose files are read later by their paths.
+
+    Parameters
+    ----------
+    keep
+        Whether a window is wanted at all. Default: every window is.
+    """
+    return resolve_exports(options.leasing(), _until_exit, clock or SystemClock(), keep=keep)
+
+
+def retry_if_evicted(attempt: Callable[[], Result]) -> Result:
+    """Try again if another process removes the file between its look-up and its opening."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(FileNotFoundError):
+            return attempt()
+    try:
+        return attempt()
+    except FileNotFoundError as error:
+        raise DownloadError(
+            f"Other processes keep removing the export before it can be read ({error}). Make the same call again, "
+            "with another cache_dir or a larger max_bytes."
+        ) from error
+
+
+def resolve_exports(
+    options: ReadOptions, scope: ExitStack, clock: Clock, *, keep: Callable[[Window], bool] | None = None
+) -> list[ResolvedExport]:
+    """Return the exports of a call from the cache and the server; `scope` removes what is not cached."""
+    store = LocalStore(options.settings.cache_directory)
+    call = Call(options.at(clock.now()), store, clock, scope, Interruption())
+    memory = store.rejected_fields(options.request.resource, options.settings.origin)
+    rejected = memory.load(clock.now(), any_age=options.policy.offline) if options.cache else frozenset()
+    while True:
+        windows = [window for window in plan_windows(options, rejected) if keep is None or keep(window)]
+        try:
+            exports = _resolve_windows(windows, call)
+        except RequestRejectedError as error:
+            newly = rejected_fields(error, options, rejected)
+            if not newly:
+                raise
+            rejected |= newly
+            if options.cache:
+                memory.add(newly, clock.now())
+        else:
+            break
+    return _unify_columns(exports, strict=options.strict)
+
+
+def rejected_fields(error: RequestRejectedError, options: ReadOptions, known: frozenset[str]) -> frozenset[str]:
+    """Return the fields that the server rejects and that the call did not name: it can do without them."""
+    documented = frozenset(options.request.fields) - frozenset(options.request.overrides)
+    newly = documented.intersection(error.fields) - known
+    return newly if options.all_fields and documented - known - newly else frozenset()
+
+
+def _resolve_windows(windows: Sequence[Window], call: Call) -> list[ResolvedExport]:
+    """Return the export of each window, in their order."""
+    if len(windows) == 1:
+        return [_resolve_one(windows[0], call)]
+    resolvers = [ExportResolver(window, call, NullReporter()) for window in windows]
+    return [resolver.find() or resolver.fetch() for resolver in resolvers]
+
+
+def _resolve_one(window: Window, call: Call) -> ResolvedExport:
+    with report_progress(window.request.title, wanted=call.options.settings.client.progress) as reporter:
+        resolver = ExportResolver(window, call, reporter)
+        return resolver.find() or resolver.fetch()
+
+
+def _unify_columns(exports: list[ResolvedExport], *, strict: bool) -> list[ResolvedExport]:
+    """Give all exports the same columns: null where the server rejects one, text where one window needs it.
+
+    Warn once of null columns, and once of each column that is kept as text.
+    """
+    _warn_of_missing(exports)
+    reasons: dict[str, str] = {}
+    for export in exports:
+        reasons = {column: export.cached.text_columns.get(column, "") for column in export.fields} | reasons
+    for column, reason in reasons.items():
+        if reason and strict:
+            raise SchemaError(f"strict=True: {reason}", column=column)
+        if reason:
+            warn_caller(reason, SchemaWarning)
+    text = frozenset(column for column, reason in reasons.items() if reason)
+    return [replace(export, as_text=text - export.cached.text_columns.keys()) for export in exports]
+
+
+def _warn_of_missing(exports: Sequence[ResolvedExport]) -> None:
+    missing = list(dict.fromkeys(name for export in exports for name in export.missing))
+    if missing:
+        resource = exports[0].cached.resource
+        warn_caller(
+            f"The server rejects {', '.join(map(repr, missing))}, which the documentation of {resource} names: null "
+            "here. Name the fields that you need with fields=[...].",
+            SchemaWarning,
+        )
+
+
+# Files whose paths were handed out although they could not be cached: they stay until the interpreter exits.
+_until_exit = ExitStack()
+atexit.register(_until_exit.close)
