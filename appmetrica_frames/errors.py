@@ -10,6 +10,7 @@ AppMetricaError
 ├── ServerError (ConnectionError)           5xx, more often than the call may try
 ├── PreparationTimeoutError (TimeoutError)  the file was not ready within prepare_timeout
 ├── DownloadError (ConnectionError)         short or damaged bodies, network faults
+├── IncompleteExportError                   some windows of a range failed; the others are in the cache
 └── DecodeError (ValueError)                the body arrived whole and is not what was requested
     └── SchemaError                         its columns or values do not fit the schema
 
@@ -22,10 +23,10 @@ Warning
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 class AppMetricaError(Exception):
@@ -105,6 +106,58 @@ class PreparationTimeoutError(AppMetricaError, TimeoutError):
 
 class DownloadError(AppMetricaError, ConnectionError):
     """The network failed, or a body arrived short or damaged."""
+
+
+class ExportWindow(NamedTuple):
+    """One window of a range.
+
+    Attributes
+    ----------
+    application_id : int
+        The application.
+    since, until : str
+        Its first and its last second, ``yyyy-mm-dd hh:mm:ss`` in the application's time zone; empty without dates.
+    """
+
+    application_id: int
+    since: str
+    until: str
+
+    def __str__(self) -> str:
+        if not self.since:
+            return f"application {self.application_id}"
+        first, last = (
+            moment.removesuffix(end) for moment, end in ((self.since, " 00:00:00"), (self.until, " 23:59:59"))
+        )
+        return first if first == last else f"{first} to {last}"
+
+
+class IncompleteExportError(AppMetricaError):
+    """Some windows of a range failed. The others are in the cache: the same call fetches only the rest.
+
+    Attributes
+    ----------
+    completed : tuple of ExportWindow
+        The windows that are in the cache.
+    failed : dict of ExportWindow to AppMetricaError
+        The windows that failed, each with its error.
+    not_tried : tuple of ExportWindow
+        The windows that were not tried any more, after several failures in a row.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        completed: tuple[ExportWindow, ...] = (),
+        failed: Mapping[ExportWindow, AppMetricaError] | None = None,
+        not_tried: tuple[ExportWindow, ...] = (),
+    ) -> None:
+        super().__init__(message, status=status)
+        self.completed = completed
+        self.failed = dict(failed or {})
+        self.not_tried = not_tried
 
 
 class DecodeError(AppMetricaError, ValueError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # What file systems without locks answer.
 UNSUPPORTED = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP}
+SLICE = 0.2  # seconds for which a lock is waited for at a time
 
 
 class Locks:
@@ -27,8 +29,15 @@ class Locks:
         self._make_folder = make_folder
 
     @contextmanager
-    def acquire(self, key: str, *, timeout: float, on_wait: Callable[[], None]) -> Iterator[None]:
+    def acquire(
+        self, key: str, *, timeout: float, on_wait: Callable[[], None], check: Callable[[], None] | None = None
+    ) -> Iterator[None]:
         """Hold the lock of a key; call `on_wait` once if another process holds it.
+
+        Parameters
+        ----------
+        check
+            Called again and again while the lock is waited for; what it raises ends the wait.
 
         Raises
         ------
@@ -36,7 +45,7 @@ class Locks:
             If it is held for longer than `timeout` seconds.
         """
         lock = self._open(key)
-        _acquire(lock, timeout=timeout, on_wait=on_wait)
+        _acquire(lock, timeout=timeout, on_wait=on_wait, check=check)
         try:
             yield
         finally:
@@ -56,6 +65,21 @@ class Locks:
         finally:
             lock.release()
 
+    def hold(self, key: str) -> Callable[[], None] | None:
+        """Hold the lock of a key until the function that is returned is called; None if somebody else holds it.
+
+        Raises
+        ------
+        OSError
+            If there can be no lock files.
+        """
+        lock = self._open(key)
+        try:
+            _acquire(lock)
+        except TimeoutError:
+            return None
+        return lock.release
+
     def is_held(self, key: str) -> bool:
         """Tell whether a lock is held, without writing anything."""
         try:
@@ -70,10 +94,16 @@ class Locks:
     def _open(self, key: str) -> BaseFileLock:
         from filelock import FileLock
 
-        return FileLock(self._make_folder(self._folder) / f"{key}.lock", mode=PRIVATE_FILE)
+        return FileLock(self._make_folder(self._folder) / f"{key}.lock", mode=PRIVATE_FILE, thread_local=False)
 
 
-def _acquire(lock: BaseFileLock, *, timeout: float = 0.0, on_wait: Callable[[], None] | None = None) -> None:
+def _acquire(
+    lock: BaseFileLock,
+    *,
+    timeout: float = 0.0,
+    on_wait: Callable[[], None] | None = None,
+    check: Callable[[], None] | None = None,
+) -> None:
     """Acquire a lock or raise `TimeoutError`; where the file system has no locks, go on without.
 
     Two processes may then fetch the same export; each publishes a whole one.
@@ -84,12 +114,27 @@ def _acquire(lock: BaseFileLock, *, timeout: float = 0.0, on_wait: Callable[[], 
         if on_wait is None:
             raise
         on_wait()
-        lock.acquire(timeout=timeout)
+        _wait(lock, timeout, check)
     except NotImplementedError:
         return
     except OSError as error:
         if error.errno not in UNSUPPORTED:
             raise
+
+
+def _wait(lock: BaseFileLock, timeout: float, check: Callable[[], None] | None) -> None:
+    deadline = time.monotonic() + timeout
+    while True:
+        if check is not None:
+            check()
+        left = deadline - time.monotonic()
+        try:
+            lock.acquire(timeout=max(0.0, min(SLICE, left)))
+        except TimeoutError:
+            if left <= SLICE:
+                raise
+        else:
+            return
 
 
 def _is_locked(handle: int) -> bool:

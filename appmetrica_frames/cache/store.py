@@ -73,7 +73,9 @@ class ExportStore(Protocol):
     def discard_damaged(self, export: CachedExport) -> None:
         """Forget a damaged export, so that it is fetched again."""
 
-    def lock(self, key: str, *, timeout: float, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
+    def lock(
+        self, key: str, *, timeout: float, on_wait: Callable[[], None], check: Callable[[], None] | None = None
+    ) -> AbstractContextManager[None]:
         """Hold the right to fetch an export; raise `TimeoutError` if another process holds it for too long."""
 
     def open_write(self, request: ExportRequest, origin: str) -> AbstractContextManager[PendingWrite]:
@@ -154,9 +156,11 @@ class LocalStore:
                 (export.path.parent / RECORD).unlink()
                 export.path.unlink()
 
-    def lock(self, key: str, *, timeout: float, on_wait: Callable[[], None]) -> AbstractContextManager[None]:
+    def lock(
+        self, key: str, *, timeout: float, on_wait: Callable[[], None], check: Callable[[], None] | None = None
+    ) -> AbstractContextManager[None]:
         """Hold the right to fetch an export; raise `TimeoutError` if another process holds it for too long."""
-        return self.locks.acquire(key, timeout=timeout, on_wait=on_wait)
+        return self.locks.acquire(key, timeout=timeout, on_wait=on_wait, check=check)
 
     @contextmanager
     def open_write(self, request: ExportRequest, origin: str) -> Iterator[PendingWrite]:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from appmetrica_frames.cache.store import LocalStore
 from appmetrica_frames.errors import DownloadError, RequestRejectedError, SchemaError, SchemaWarning
-from appmetrica_frames.progress import NullReporter, report_progress
+from appmetrica_frames.progress import report_progress
 from appmetrica_frames.util.caller import warn_caller
 from appmetrica_frames.util.clock import SystemClock
 
 from .context import Call
 from .interruption import Interruption
 from .plan import plan_windows
+from .range import resolve_range
 from .resolve import ExportResolver
 
 if TYPE_CHECKING:
@@ -101,14 +102,13 @@ def _resolve_windows(windows: Sequence[Window], call: Call) -> list[ResolvedExpo
     """Return the export of each window, in their order."""
     if len(windows) == 1:
         return [_resolve_one(windows[0], call)]
-    resolvers = [ExportResolver(window, call, NullReporter()) for window in windows]
-    return [resolver.find() or resolver.fetch() for resolver in resolvers]
+    return resolve_range(windows, call)
 
 
 def _resolve_one(window: Window, call: Call) -> ResolvedExport:
     with report_progress(window.request.title, wanted=call.options.settings.client.progress) as reporter:
-        resolver = ExportResolver(window, call, reporter)
-        return resolver.find() or resolver.fetch()
+        resolver = ExportResolver(window, call)
+        return resolver.find(reporter) or resolver.fetch(reporter)
 
 
 def _unify_columns(exports: list[ResolvedExport], *, strict: bool) -> list[ResolvedExport]:

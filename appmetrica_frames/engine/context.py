@@ -24,6 +24,8 @@ class Call:
     ----------
     scope
         Closed when the exports have been read: it removes files that are not cached.
+    is_range
+        Whether the call fetches several windows, in threads: then each waits for a place in the server's queue.
     folders
         The folders of the exports found or fetched so far: `max_bytes` removes nothing in them before it has been read.
     """
@@ -33,4 +35,5 @@ class Call:
     clock: Clock
     scope: ExitStack
     interruption: Interruption
+    is_range: bool = False
     folders: set[Path] = field(default_factory=set)

@@ -15,7 +15,7 @@ from appmetrica_frames.logs_api.steps import ResumedJob
 from appmetrica_frames.util.durations import DAY, format_duration
 
 from .ingest import ParquetIngest
-from .schedule import application_queue
+from .schedule import SharedPlaces, application_queue, download_gate
 
 if TYPE_CHECKING:
     from appmetrica_frames.cache.entry import CachedExport
@@ -43,6 +43,7 @@ class ExportFetcher:
 
     def __init__(self, window: Window, call: Call, *, reporter: ProgressReporter) -> None:
         self._request = window.request
+        self._call = call
         self._options = call.options
         self._policy = call.options.policy.for_window(window.settled_at)
         self._clock = call.clock
@@ -52,7 +53,11 @@ class ExportFetcher:
     def fetch(self, store: ExportStore) -> CachedExport:
         """Fetch the export, publish it, and return it."""
         settings = self._options.settings
-        with store.open_write(self._request, settings.origin) as write, settings.connect(self._clock) as connection:
+        with (
+            store.open_write(self._request, settings.origin) as write,
+            settings.connect(self._clock) as connection,
+            self._call.interruption.aborting(connection.abort),
+        ):
             if self._job is None:
                 self._job = self._find_resumable(write)
             monitor = PreparationMonitor(
@@ -88,7 +93,8 @@ class ExportFetcher:
                 reporter=self._reporter,
                 on_poll=monitor.on_poll,
                 resumed=self._resumed_job(),
-                places=application_queue(settings.origin, self._request.application_id),
+                places=self._places(),
+                downloads=download_gate(self._call.interruption) if self._call.is_range else None,
             )
         except (PreparationTimeoutError, QuotaExceededError) as error:
             if monitor.is_disabled():
@@ -97,6 +103,11 @@ class ExportFetcher:
         finally:
             self._job = monitor.job
         return build_time_lower_bound(self._policy, requested_at=result.requested_at, waited=result.waited)
+
+    def _places(self) -> SharedPlaces:
+        queue = application_queue(self._options.settings.origin, self._request.application_id)
+        locks = self._call.store.locks if self._options.cache else None
+        return SharedPlaces(queue, locks, required=self._call.is_range)
 
     def _find_resumable(self, write: PendingWrite) -> PendingJob | None:
         """Return the job that an interrupted call left behind, for as long as the server can have its file."""

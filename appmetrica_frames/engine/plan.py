@@ -12,6 +12,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.cache.policy import check_freshness, settling_time
+from appmetrica_frames.errors import ExportWindow
 from appmetrica_frames.request.windows import split_request, window_end
 
 from .options import find_known_zone
@@ -39,6 +40,12 @@ class Window:
 
     request: ExportRequest
     settled_at: float = inf
+
+    @property
+    def dates(self) -> ExportWindow:
+        """The application and the dates, which tell the windows of a call apart."""
+        params = dict(self.request.params)
+        return ExportWindow(self.request.application_id, params.get("date_since", ""), params.get("date_until", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from appmetrica_frames.errors import (
     QuotaExceededError,
     ServerError,
 )
+from appmetrica_frames.progress import NullReporter
 from appmetrica_frames.schema import catalog
 from appmetrica_frames.util.caller import warn_caller
 from appmetrica_frames.util.durations import format_duration
@@ -42,6 +43,9 @@ if TYPE_CHECKING:
     from .plan import Window
 
 log = logging.getLogger("appmetrica_frames")
+
+
+MAX_WINDOWS_AHEAD = 5  # those in the server's queue, the one that is downloaded and the next
 
 
 class _LockTimeoutError(PreparationTimeoutError):
@@ -79,22 +83,24 @@ class ResolvedExport:
 class ExportResolver:
     """Resolves one window of one call."""
 
-    def __init__(self, window: Window, call: Call, reporter: ProgressReporter) -> None:
+    def __init__(self, window: Window, call: Call) -> None:
         self._window = window
         self._call = call
         self._options = call.options
         self._clock = call.clock
         self._store = call.store
-        self._reporter = reporter
+        self._reporter: ProgressReporter = NullReporter()
         self._unusable: set[str] = set()
         self._logged_reason = ""
 
-    def find(self) -> ResolvedExport | None:
+    def find(self, reporter: ProgressReporter) -> ResolvedExport | None:
         """Return the export if the cache has it and the policy accepts it."""
+        self._reporter = reporter
         return self._find() if self._options.cache else None
 
-    def fetch(self) -> ResolvedExport:
+    def fetch(self, reporter: ProgressReporter) -> ResolvedExport:
         """Return the export from the server, or from whoever fetches it at the same time."""
+        self._reporter = reporter
         if not self._options.cache:
             return self._fetch_without_cache(self._fetcher())
         settings = self._options.settings
@@ -167,10 +173,16 @@ class ExportResolver:
     @contextmanager
     def _lock(self, key: str) -> Iterator[None]:
         """Hold the right to fetch the export; a process that holds it for too long counts as a busy server."""
-        timeout = self._options.settings.client.prepare_timeout
+        # A process that fetches a range holds locks of windows that it has queued behind others.
+        patience = MAX_WINDOWS_AHEAD if self._call.is_range else 1
+        timeout = patience * self._options.settings.client.prepare_timeout
         with ExitStack() as scope:
             try:
-                scope.enter_context(self._store.lock(key, timeout=timeout, on_wait=self._report_lock))
+                scope.enter_context(
+                    self._store.lock(
+                        key, timeout=timeout, on_wait=self._report_lock, check=self._call.interruption.check
+                    )
+                )
             except TimeoutError as error:
                 raise _LockTimeoutError(
                     f"Another process has been fetching the same export for {format_duration(timeout)}. Make the same "

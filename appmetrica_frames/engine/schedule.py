@@ -1,46 +1,149 @@
-"""Whose turn it is with the server: it prepares the jobs of one application one after another, and queues three."""
+"""Whose turn it is: the server prepares the jobs of an application one after another, and queues three.
+
+Jobs are queued ahead, so that the server always has the next one, while files are downloaded and decoded. The places in
+the queue are shared by all that fetch: the parts of an export, the windows of a range, the calls of this process, and
+the processes that use the same cache.
+"""
 
 from __future__ import annotations
 
-from threading import Lock
+import os
+from hashlib import sha256
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.logs_api.steps import MAX_QUEUED_JOBS
 
 if TYPE_CHECKING:
-    from appmetrica_frames.request.part import Part
+    from collections.abc import Callable
+
+    from appmetrica_frames.cache.locks import Locks
+
+    from .interruption import Interruption
+
+SLICE = 0.2  # seconds after which whoever waits looks whether the call is ending
+KEY_LENGTH = 32
+CORES_PER_DOWNLOAD = 2  # one to decompress and write, one to parse
 
 
 class ApplicationQueue:
-    """The places in the server's queue for one application that jobs of this process take.
+    """The places in the server's queue for one application that the jobs of this process take, in their order."""
 
-    The parts of one export share them with those of other exports of the application. A job that is queued ahead needs
-    a place; the job that a call waits for is requested in any case, because its file may be ready and then needs none.
-    """
-
-    def __init__(self, size: int = MAX_QUEUED_JOBS) -> None:
+    def __init__(self, key: str, size: int = MAX_QUEUED_JOBS) -> None:
+        self._key = key
         self._size = size
-        self._taken = 0
+        self._taken: list[_TakenPlace] = []
         self._lock = Lock()
 
-    def take(self, part: Part) -> bool:  # noqa: ARG002 - one place is as good as another
-        """Take a place; return False if there is none."""
+    def take(self, locks: Locks | None = None) -> _TakenPlace | None:
+        """Take a place; return None if there is none.
+
+        Parameters
+        ----------
+        locks
+            Tell other processes that the place is taken.
+        """
         with self._lock:
-            is_free = self._taken < self._size
-            self._taken += is_free
-            return is_free
+            if len(self._taken) >= self._size:
+                return None
+            claim = self._claim(locks) if locks is not None else _release_nothing
+            if claim is None:
+                return None
+            place = _TakenPlace(self, claim)
+            self._taken.append(place)
+            return place
 
-    def release(self, part: Part) -> None:  # noqa: ARG002 - likewise
-        """Give a place back."""
+    def is_first(self, place: _TakenPlace) -> bool:
         with self._lock:
-            self._taken -= 1
+            return self._taken[0] is place
+
+    def release(self, place: _TakenPlace) -> None:
+        with self._lock:
+            self._taken.remove(place)
+
+    def _claim(self, locks: Locks) -> Callable[[], None] | None:
+        """Hold one of the places' locks; return what releases it, or None if other processes hold them all."""
+        try:
+            claims = (locks.hold(f"{self._key}-place{number}") for number in range(self._size))
+            return next((claim for claim in claims if claim is not None), None)
+        except OSError:  # a cache that cannot be written to: the server keeps the limit
+            return _release_nothing
 
 
-_QUEUES: dict[tuple[str, int], ApplicationQueue] = {}
-_QUEUES_LOCK = Lock()
+class _TakenPlace:
+    def __init__(self, queue: ApplicationQueue, claim: Callable[[], None]) -> None:
+        self._queue = queue
+        self._claim = claim
+
+    @property
+    def is_first(self) -> bool:
+        return self._queue.is_first(self)
+
+    def release(self) -> None:
+        self._queue.release(self)
+        self._claim()
+
+
+class SharedPlaces:
+    """The places of an application's queue as one export uses them.
+
+    Parameters
+    ----------
+    required
+        Whether no job is requested without a place.
+    """
+
+    def __init__(self, queue: ApplicationQueue, locks: Locks | None, *, required: bool) -> None:
+        self.required = required
+        self._queue = queue
+        self._locks = locks
+
+    def take(self) -> _TakenPlace | None:
+        """Take a place; return None if there is none."""
+        return self._queue.take(self._locks)
+
+
+class DownloadGate:
+    """Lets one or two files be downloaded and decoded at once: enough to keep the cores busy, in bounded memory."""
+
+    def __init__(self, slots: BoundedSemaphore, interruption: Interruption) -> None:
+        self._slots = slots
+        self._interruption = interruption
+
+    def try_enter(self) -> bool:
+        """Enter if a slot is free; return whether it was."""
+        return self._slots.acquire(blocking=False)
+
+    def enter(self) -> None:
+        """Enter as soon as a slot is free."""
+        while not self._slots.acquire(timeout=SLICE):
+            self._interruption.check()
+
+    def leave(self) -> None:
+        """Free the slot."""
+        self._slots.release()
 
 
 def application_queue(origin: str, application_id: int) -> ApplicationQueue:
     """Return the queue of an application at a server, which all calls of this process share."""
     with _QUEUES_LOCK:
-        return _QUEUES.setdefault((origin, application_id), ApplicationQueue())
+        key = sha256(f"{origin} {application_id}".encode()).hexdigest()[:KEY_LENGTH]
+        return _QUEUES.setdefault(key, ApplicationQueue(key))
+
+
+def download_gate(interruption: Interruption) -> DownloadGate:
+    """Return the gate that all calls of this process share."""
+    return DownloadGate(_DOWNLOADS, interruption)
+
+
+def _count_downloads() -> int:
+    return 1 if (os.cpu_count() or 1) <= CORES_PER_DOWNLOAD else 2
+
+
+def _release_nothing() -> None:
+    pass
+
+
+_QUEUES: dict[str, ApplicationQueue] = {}
+_QUEUES_LOCK = Lock()
+_DOWNLOADS = BoundedSemaphore(_count_downloads())

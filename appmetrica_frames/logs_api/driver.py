@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import random
+from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Protocol
 
 from appmetrica_frames.errors import AppMetricaError, DownloadError
 
+from .places import ExportPlaces, PlaceKeeper
 from .protocol import export_protocol
 from .steps import (
-    MAX_QUEUED_JOBS,
     BodyRead,
     FetchResult,
     NoPlace,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.request.part import Part
     from appmetrica_frames.util.clock import Clock
 
+    from .places import QueuePlaces
     from .retry import RetryPolicy
     from .steps import Reply, ResumedJob, Step
     from .transport import Connection, HttpResponse, ResponseBody
@@ -58,31 +60,17 @@ class OnPoll(Protocol):
         """Return how far the job is, where that is known."""
 
 
-class QueuePlaces(Protocol):
-    """The places in the server's queue that an export may use."""
+class DownloadGate(Protocol):
+    """Lets only so many bodies be read at once."""
 
-    def take(self, part: Part) -> bool:
-        """Take a place for a part; return False if there is none."""
+    def try_enter(self) -> bool:
+        """Enter if nobody need leave first; return whether that is so."""
 
-    def release(self, part: Part) -> None:
-        """Give back the place that was taken for a part."""
+    def enter(self) -> None:
+        """Enter as soon as somebody leaves."""
 
-
-class ExportPlaces:
-    """The places of an export that has the server's queue to itself."""
-
-    def __init__(self, limit: int = MAX_QUEUED_JOBS) -> None:
-        self._limit = limit
-        self._taken: set[Part] = set()
-
-    def take(self, part: Part) -> bool:
-        if len(self._taken) >= self._limit:
-            return False
-        self._taken.add(part)
-        return True
-
-    def release(self, part: Part) -> None:
-        self._taken.discard(part)
+    def leave(self) -> None:
+        """Let the next one in."""
 
 
 def run_export(
@@ -97,6 +85,7 @@ def run_export(
     on_poll: OnPoll | None = None,
     resumed: ResumedJob | None = None,
     places: QueuePlaces | None = None,
+    downloads: DownloadGate | None = None,
 ) -> FetchResult:
     """Fetch one export over a connection, from the first request to the last byte read.
 
@@ -112,6 +101,8 @@ def run_export(
         The job that an earlier call started, if one did.
     places
         The places in the server's queue, shared with other exports of the application. Default: three for this one.
+    downloads
+        Limits how many bodies are read at once. Default: no limit.
 
     Raises
     ------
@@ -122,7 +113,14 @@ def run_export(
         cache_control, retry_policy, began=clock.monotonic(), random=random.random, resumed=resumed
     )
     driver = ExportDriver(
-        request, receive, connection, _PlaceKeeper(places or ExportPlaces()), clock, reporter=reporter, on_poll=on_poll
+        request,
+        receive,
+        connection,
+        PlaceKeeper(places or ExportPlaces()),
+        clock,
+        reporter=reporter,
+        on_poll=on_poll,
+        downloads=downloads,
     )
     reply: Reply = None
     try:
@@ -143,11 +141,12 @@ class ExportDriver:
         request: ExportRequest,
         receive: BodyReader,
         connection: Connection,
-        places: _PlaceKeeper,
+        places: PlaceKeeper,
         clock: Clock,
         *,
         reporter: ProgressReporter,
         on_poll: OnPoll | None,
+        downloads: DownloadGate | None,
     ) -> None:
         self._request = request
         self._receive = receive
@@ -156,6 +155,7 @@ class ExportDriver:
         self._clock = clock
         self._reporter = reporter
         self._on_poll = on_poll
+        self._downloads = downloads
         self._response: HttpResponse | None = None
 
     def execute(self, step: Step) -> Reply:
@@ -179,12 +179,13 @@ class ExportDriver:
             return self._read_body(step.part)
         if isinstance(step, QueuePart):
             return self._queue(step.request)
-        self._places.take(step.part)  # whatever the result: this part's turn has come, and the server has the last word
+        if not self._places.may_request(step.part):
+            return NoPlace(self._clock.monotonic())
         return self._send(step)
 
     def _queue(self, request: SendRequest) -> Response | NoPlace:
         if not self._places.take(request.part):
-            return NoPlace()
+            return NoPlace(self._clock.monotonic())
         response = None
         try:
             response = self._send(request)
@@ -202,11 +203,31 @@ class ExportDriver:
         self._response = opened
         log.debug("%s %s: HTTP %s", self._request.title, request.part, opened.status)
         if opened.status != HTTPStatus.OK:
-            return opened.with_text(MAX_TEXT)
+            return replace(opened.with_text(MAX_TEXT), is_behind=self._places.is_behind(request.part))
         self._places.release(request.part)
         return opened.without_text()
 
-    def _read_body(self, part: Part) -> BodyRead | RestartDownload:
+    def _read_body(self, part: Part) -> Reply:
+        if self._downloads is None:
+            return self._receive_body(part)
+        must_wait = not self._downloads.try_enter()
+        if must_wait:
+            self._close_response()  # the server keeps the file, but not an idle connection
+            self._downloads.enter()
+        try:
+            return (self._reopen(part) if must_wait else None) or self._receive_body(part)
+        finally:
+            self._downloads.leave()
+
+    def _reopen(self, part: Part) -> TransportFailed | None:
+        """Request a file again that was ready; return a failure if it is not there any more."""
+        response = self._send(SendRequest(None, part))
+        if response.status == HTTPStatus.OK:
+            return None
+        error = DownloadError(f"The file was ready, and now the server answers HTTP {response.status}.")
+        return TransportFailed(error, response.at)
+
+    def _receive_body(self, part: Part) -> BodyRead | RestartDownload:
         if self._response is None:
             raise TypeError("there is no response whose body could be read")
         try:
@@ -234,32 +255,3 @@ class ExportDriver:
         if self._response is not None:
             self._response.close()
             self._response = None
-
-
-class _PlaceKeeper:
-    """Knows which places this export has taken, so that each is taken once and given back once."""
-
-    def __init__(self, places: QueuePlaces) -> None:
-        self._places = places
-        self._taken: set[Part] = set()
-
-    def take(self, part: Part) -> bool:
-        self._release_other_counts(part.count)
-        if part not in self._taken and not self._places.take(part):
-            return False
-        self._taken.add(part)
-        return True
-
-    def release(self, part: Part) -> None:
-        if part in self._taken:
-            self._taken.remove(part)
-            self._places.release(part)
-
-    def release_all(self) -> None:
-        for part in tuple(self._taken):
-            self.release(part)
-
-    def _release_other_counts(self, count: int) -> None:
-        for part in tuple(self._taken):
-            if part.count != count:
-                self.release(part)

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from socket import SHUT_RDWR
+from threading import Lock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import httpcore
 
@@ -119,6 +122,13 @@ class MeteredStream(httpcore.NetworkStream):
     def close(self) -> None:
         self._stream.close()
 
+    def abort(self) -> None:
+        """Shut the socket down: another thread may wait for it."""
+        socket = self.get_extra_info("socket")
+        if socket is not None:
+            with suppress(OSError):
+                socket.shutdown(SHUT_RDWR)
+
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)
 
@@ -132,12 +142,15 @@ class MeteredStream(httpcore.NetworkStream):
 
 
 class MeteredBackend(httpcore.NetworkBackend):
-    """Opens sockets that count what they read."""
+    """Opens sockets that count what they read, and shuts them down when nobody wants them any more."""
 
     def __init__(self, clock: Clock, timeout: float) -> None:
         self._backend = httpcore.SyncBackend()
         self._clock = clock
         self._timeout = timeout
+        self._open: WeakSet[MeteredStream] = WeakSet()
+        self._lock = Lock()
+        self._is_aborted = False
 
     def connect_tcp(
         self,
@@ -147,8 +160,29 @@ class MeteredBackend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
+        self._check()
         stream = self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        return MeteredStream(stream, self._clock, self._timeout)
+        metered = MeteredStream(stream, self._clock, self._timeout)
+        with self._lock:
+            self._open.add(metered)
+        try:
+            self._check()
+        except httpcore.ConnectError:
+            metered.close()
+            raise
+        return metered
+
+    def abort(self) -> None:
+        """Shut all sockets down, and open no more."""
+        self._is_aborted = True
+        with self._lock:
+            streams = list(self._open)
+        for stream in streams:
+            stream.abort()
+
+    def _check(self) -> None:
+        if self._is_aborted:
+            raise httpcore.ConnectError("the connection is closed")
 
 
 def head_size(received: bytes | bytearray) -> int:

@@ -34,6 +34,7 @@ from .retry import RetryBudget, RetryPolicy
 from .steps import (
     BodyRead,
     FetchResult,
+    NoPlace,
     QueuePart,
     ReadBody,
     Reply,
@@ -60,28 +61,49 @@ class _TooFewPartsError(Exception):
 
 
 @dataclass(slots=True)
+class Stopwatch:
+    """Adds up spans of time."""
+
+    total: float = 0.0
+    since: float | None = None
+
+    def start(self, at: float) -> None:
+        """Start, unless it is running."""
+        if self.since is None:
+            self.since = at
+
+    def stop(self, at: float) -> None:
+        """Stop, if it is running."""
+        self.total, self.since = self.elapsed(at), None
+
+    def elapsed(self, at: float) -> float:
+        """Return the seconds that it has run."""
+        return self.total + (0.0 if self.since is None else at - self.since)
+
+
+@dataclass(slots=True)
 class PatienceClock:
-    """How long the server has worked on a job, apart from how long its limits kept the job from it."""
+    """How long the server has worked on a job, apart from how long it could not.
+
+    Attributes
+    ----------
+    blocked
+        How long the server's limits, or the lack of a place in its queue, kept the job from it.
+    behind
+        How long the server had the job and worked on those that this process had queued before.
+    """
 
     began: float
-    blocked: float = 0.0
-    blocked_since: float | None = None
+    blocked: Stopwatch = field(default_factory=Stopwatch)
+    behind: Stopwatch = field(default_factory=Stopwatch)
+
+    def worked(self, at: float) -> float:
+        """Return the seconds that the server has had for this job alone: what ``prepare_timeout`` limits."""
+        return self.waited(at) - self.behind.elapsed(at)
 
     def waited(self, at: float) -> float:
-        """Return the seconds spent on the job, time behind the server's limits not counted."""
-        return at - self.began - self.blocked
-
-    def block(self, at: float) -> float:
-        """Note that a limit keeps the job from the server; return for how many seconds so far."""
-        if self.blocked_since is None:
-            self.blocked_since = at
-        return self.blocked + at - self.blocked_since
-
-    def unblock(self, at: float) -> None:
-        """Note that no limit keeps the job from the server any more."""
-        if self.blocked_since is not None:
-            self.blocked += at - self.blocked_since
-            self.blocked_since = None
+        """Return the seconds since the server has had the job."""
+        return at - self.began - self.blocked.elapsed(at)
 
 
 @dataclass(slots=True)
@@ -197,19 +219,28 @@ class ProtocolState:
     def wait_for_file(self, response: Response) -> Wait:
         """Return the pause after a 202."""
         self.budget.reset()
+        (self.patience.behind.start if response.is_behind else self.patience.behind.stop)(response.at)
         shortest, longest = self.budget.policy.poll
-        waited = self.patience.waited(response.at)
-        pause = self.budget.limit(min(longest, max(shortest, waited / 10)), waited, _preparation_timeout(waited))
+        waited, worked = self.patience.waited(response.at), self.patience.worked(response.at)
+        pause = self.budget.limit(min(longest, max(shortest, waited / 10)), worked, _preparation_timeout(worked))
         reason = f"preparing, waited {format_duration(waited)}"
         return Wait(pause, reason, waited, parse_progress(response.text), self.job.requested_at, self.part)
+
+    def wait_for_place(self, at: float) -> Wait:
+        """Return the pause while all places in the server's queue are taken by other jobs of ours."""
+        self.patience.blocked.start(at)
+        blocked = self.patience.blocked.elapsed(at)
+        return Wait(self.budget.policy.poll[0], "all places in the server's queue are taken", blocked)
 
     def wait_for_quota(self, response: Response) -> Wait:
         """Return the pause after a 429 or 420."""
         error = error_from_response(response)
         if self.part in self.job.accepted:  # the server goes on with the job, whatever it answers
             waited = self.patience.waited(response.at)
-            return Wait(self.budget.after_quota(response, waited), f"HTTP {response.status}: {error}", waited)
-        blocked = self.patience.block(response.at)
+            pause = self.budget.after_quota(response, self.patience.worked(response.at))
+            return Wait(pause, f"HTTP {response.status}: {error}", waited)
+        self.patience.blocked.start(response.at)
+        blocked = self.patience.blocked.elapsed(response.at)
         pause = self.budget.after_quota(response, blocked)
         reason = f"waiting for a place on the server, for {format_duration(blocked)}: HTTP {response.status}: {error}"
         return Wait(pause, reason, blocked)
@@ -323,7 +354,7 @@ def _request_until_accepted(state: ProtocolState, part: Part) -> Generator[Step,
     while True:
         reply = yield state.job.request(part)
         if isinstance(reply, Response) and reply.status in {OK, ACCEPTED}:
-            state.patience.unblock(reply.at)
+            state.patience.blocked.stop(reply.at)
             return reply
         yield _pause_after(state, reply)
 
@@ -349,14 +380,16 @@ def _queue_ahead(state: ProtocolState) -> Generator[Step, Reply, None]:
 
 def _pause_after(state: ProtocolState, reply: Reply) -> Wait:
     if isinstance(reply, TransportFailed):
-        state.patience.unblock(reply.at)
+        state.patience.blocked.stop(reply.at)
         return state.wait_after_failure(reply.error, reply.at)
+    if isinstance(reply, NoPlace):
+        return state.wait_for_place(reply.at)
     if not isinstance(reply, Response):
         raise TypeError(f"{reply!r} is not a reply to a request")
     _raise_if_more_parts(reply)
     if is_quota(reply.status):
         return state.wait_for_quota(reply)
-    state.patience.unblock(reply.at)
+    state.patience.blocked.stop(reply.at)
     error = error_from_response(reply)
     if is_server_error(reply.status):
         return state.wait_after_failure(error, reply.at)

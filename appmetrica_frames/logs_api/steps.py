@@ -22,6 +22,8 @@ MAX_QUEUED_JOBS = 3  # that the server queues for one application
 class SendRequest:
     """Send the request for a part; reply with a `Response` or `TransportFailed`.
 
+    Reply with `NoPlace`, and send nothing, if the part must have a place in the server's queue and there is none.
+
     Attributes
     ----------
     cache_control
@@ -134,6 +136,8 @@ class Response:
         UNIX seconds at which the request was sent.
     at
         Seconds on a monotonic clock at which the response arrived.
+    is_behind
+        Whether other jobs, which this process queued before, are still with the server: it works on them first.
     """
 
     status: int
@@ -141,6 +145,7 @@ class Response:
     text: str
     sent_at: float
     at: float
+    is_behind: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +158,9 @@ class TransportFailed:
 
 @dataclass(frozen=True, slots=True)
 class NoPlace:
-    """There is no place in the server's queue for another part."""
+    """There is no place in the server's queue for another job."""
+
+    at: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from http import HTTPStatus
-from socket import SHUT_RDWR
 from typing import TYPE_CHECKING, Any, Self
 from urllib.request import getproxies, proxy_bypass
 
@@ -119,10 +118,7 @@ class HttpResponse:
 
     def abort(self) -> None:
         """Shut the socket down."""
-        socket = self._stream.get_extra_info("socket")
-        if socket is not None:
-            with suppress(OSError):
-                socket.shutdown(SHUT_RDWR)
+        self._stream.abort()
 
     def close(self) -> None:
         """Close the response, and the socket unless the body was read to its end."""
@@ -140,6 +136,7 @@ class Connection:
         self.clock = clock
         self.mask = TokenMask(token)
         self._scope = ExitStack()
+        self._transport = _MeteredTransport(httpx.URL(origin), clock, network_timeout)
         self._client = httpx.Client(
             base_url=origin,
             headers={
@@ -149,7 +146,7 @@ class Connection:
             },
             timeout=network_timeout,
             follow_redirects=False,  # a redirect would carry the token to wherever it points
-            transport=_MeteredTransport(httpx.URL(origin), clock, network_timeout),
+            transport=self._transport,
             trust_env=False,  # the transport knows the proxy
         )
 
@@ -179,6 +176,10 @@ class Connection:
             request = self._client.build_request("GET", path, params=list(params), headers=headers)
             return HttpResponse(self._client.send(request, stream=True), self.mask, self.clock, sent_at)
 
+    def abort(self) -> None:
+        """Break off whatever another thread does with the connection; it gets a `DownloadError`."""
+        self._transport.abort()
+
     def get(self, path: str, params: Iterable[tuple[str, str]] = ()) -> Response:
         """Return the response to a GET with its text."""
         response = self.open(path, params)
@@ -207,12 +208,13 @@ class _MeteredTransport(httpx.BaseTransport):
     def __init__(self, origin: httpx.URL, clock: Clock, timeout: float) -> None:
         # Loading the certificates takes longer than many a request: once per process, and not without TLS.
         context = _certificates() if origin.scheme == "https" else None
+        self._backend = MeteredBackend(clock, timeout)
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             proxy=_environment_proxy(origin, context),
             max_connections=MAX_CONNECTIONS,
             keepalive_expiry=KEEPALIVE,
-            network_backend=MeteredBackend(clock, timeout),
+            network_backend=self._backend,
         )
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -228,6 +230,9 @@ class _MeteredTransport(httpx.BaseTransport):
         return httpx.Response(
             response.status, headers=response.headers, stream=_Stream(response), extensions=response.extensions
         )
+
+    def abort(self) -> None:
+        self._backend.abort()
 
     def close(self) -> None:
         self._pool.close()

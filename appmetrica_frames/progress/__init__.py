@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .bars import ProgressBar
 from .lines import LogLines, ProgressLines
+from .ranges import RangeReporter, report_range
 from .reporter import CompositeReporter, NullReporter, ProgressReporter, QueuePosition
 from .stream import SafeStream, has_audience
 
@@ -23,9 +24,11 @@ __all__ = [
     "ProgressLines",
     "ProgressReporter",
     "QueuePosition",
+    "RangeReporter",
     "SafeStream",
     "has_audience",
     "report_progress",
+    "report_range",
 ]
 
 log = logging.getLogger("appmetrica_frames")

@@ -4,15 +4,41 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 from .terminal import escape_controls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 PACKAGE = str(Path(__file__).parents[1])
 
 
+Warned: TypeAlias = tuple[str, type[Warning]]
+
+_collected: ContextVar[list[Warned] | None] = ContextVar("collected", default=None)
+
+
+@contextmanager
+def collect_warnings() -> Iterator[list[Warned]]:
+    """Collect the warnings of the block: in a thread of ours there is no caller, so another thread issues them."""
+    collected: list[Warned] = []
+    token = _collected.set(collected)
+    try:
+        yield collected
+    finally:
+        _collected.reset(token)
+
+
 def warn_caller(message: str, category: type[Warning]) -> None:
     """Issue a warning at the line that called the package from outside."""
+    collected = _collected.get()
+    if collected is not None:
+        collected.append((message, category))
+        return
     warnings.warn(escape_controls(message), category, stacklevel=_levels_to_caller())
 
 

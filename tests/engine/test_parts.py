@@ -9,7 +9,7 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, MovableClock
-from appmetrica_frames.logs_api.driver import ExportPlaces, _PlaceKeeper
+from appmetrica_frames.logs_api.places import ExportPlaces, PlaceKeeper
 from appmetrica_frames.logs_api.protocol import export_protocol
 from appmetrica_frames.logs_api.retry import RetryPolicy
 from appmetrica_frames.logs_api.steps import (
@@ -56,7 +56,7 @@ class PartsServer:
         self.built_since: dict[Part, list[float | None]] = {}
         self.latency = 0.0
         self.received: list[Part] = []
-        self.places = _PlaceKeeper(ExportPlaces())
+        self.places = PlaceKeeper(ExportPlaces())
         self.faults: dict[int, Reply] = {}
         self.longest_queue = 0
         self.protocol = export_protocol(cache_control, RetryPolicy(), began=0.0, random=lambda: 0.0, resumed=resumed)
@@ -84,7 +84,7 @@ class PartsServer:
         return self._send(step)
 
     def _queue(self, request: SendRequest) -> Reply:
-        return self._send(request) if self.places.take(request.part) else NoPlace()
+        return self._send(request) if self.places.take(request.part) else NoPlace(self.now)
 
     def _send(self, request: SendRequest) -> Reply:
         self.built_since.setdefault(request.part, []).append(request.built_since)

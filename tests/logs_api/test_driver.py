@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames.logs_api.driver import ExportPlaces, run_export
+from appmetrica_frames.logs_api.driver import run_export
+from appmetrica_frames.logs_api.places import ExportPlaces, PlaceKeeper
 from appmetrica_frames.logs_api.retry import RetryPolicy
 from appmetrica_frames.logs_api.transport import Connection
 from appmetrica_frames.progress import NullReporter
@@ -19,7 +20,8 @@ from appmetrica_frames.util.config import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appmetrica_frames.logs_api.driver import QueuePlaces
+    from appmetrica_frames.logs_api.driver import DownloadGate
+    from appmetrica_frames.logs_api.places import QueuePlaces
     from appmetrica_frames.logs_api.steps import FetchResult
     from appmetrica_frames.logs_api.transport import ResponseBody
 
@@ -47,19 +49,26 @@ class CountedPlaces:
     """So many places, with a log of what happens to them."""
 
     free: int
-    log: list[tuple[str, Part]] = field(default_factory=list)
+    required: bool = False
+    log: list[tuple[str, CountedPlace | None]] = field(default_factory=list)
 
-    def take(self, part: Part) -> bool:
-        if self.free == 0:
-            self.log.append(("refuse", part))
-            return False
-        self.free -= 1
-        self.log.append(("take", part))
-        return True
+    def take(self) -> CountedPlace | None:
+        place = CountedPlace(self) if self.free else None
+        self.free -= place is not None
+        self.log.append(("take" if place else "refuse", place))
+        return place
 
-    def release(self, part: Part) -> None:
-        self.free += 1
-        self.log.append(("release", part))
+
+@dataclass(eq=False)
+class CountedPlace:
+    """A place that was taken."""
+
+    places: CountedPlaces
+    is_first: bool = True
+
+    def release(self) -> None:
+        self.places.free += 1
+        self.places.log.append(("release", self))
 
 
 class PartsAnswers:
@@ -96,11 +105,13 @@ def run(
     places: QueuePlaces | None = None,
     receive: Callable[[ResponseBody, Part], bool] | None = None,
     retries: int = 0,
+    clock: ManualClock | None = None,
+    downloads: DownloadGate | None = None,
 ) -> FetchResult:
     def drain(body: ResponseBody, part: Part) -> bool:
         return b"".join(body) == b"body"
 
-    clock = ManualClock()
+    clock = clock or ManualClock()
     with Connection(server.base_url, Secret("canary-token"), network_timeout=5, clock=clock) as connection:
         return run_export(
             REQUEST,
@@ -111,10 +122,11 @@ def run(
             clock=clock,
             reporter=NullReporter(),
             places=places,
+            downloads=downloads,
         )
 
 
-def held(log: list[tuple[str, Part]]) -> list[int]:
+def held(log: list[tuple[str, CountedPlace | None]]) -> list[int]:
     """Return how many places were taken after each event."""
     counts, taken = [], 0
     for event, _ in log:
@@ -158,17 +170,19 @@ def test_an_export_without_a_place_is_requested_all_the_same(raw_server: Any) ->
 
 @pytest.mark.parametrize("status", ["429 Too Many Requests", "500 Internal Server Error"])
 def test_a_part_that_the_server_does_not_queue_gives_its_place_back(status: str, raw_server: Any) -> None:
-    places, answers = CountedPlaces(3), PartsAnswers(4)
+    places, answers, before = CountedPlaces(3), PartsAnswers(4), []
 
     def server(number: int, request: bytes) -> bytes:
         if part_of(request) == Part(2, 4) and Part(2, 4) not in answers.seen:
             answers.seen[Part(2, 4)] = 0
+            before.extend(places.log)
             return response(status, b"")
         return answers(number, request)
 
     run(raw_server(server), places=places)
-    first = places.log.index(("take", Part(2, 4)))
-    assert places.log[first + 1] == ("release", Part(2, 4))
+    event, place = before[-1]
+    assert event == "take"
+    assert places.log[len(before)] == ("release", place)
     assert places.free == 3
 
 
@@ -194,7 +208,88 @@ def test_all_places_are_given_back_however_the_export_ends(end: str, raw_server:
 
 
 def test_by_default_an_export_has_three_places() -> None:
-    places = ExportPlaces()
+    places = PlaceKeeper(ExportPlaces())
     assert [places.take(Part(number, 8)) for number in range(4)] == [True, True, True, False]
     places.release(Part(1, 8))
     assert places.take(Part(3, 8))
+
+
+def test_a_job_is_behind_those_that_were_queued_before_it() -> None:
+    places = PlaceKeeper(ExportPlaces())
+    assert [places.take(Part(number, 8)) for number in (0, 1, 2)] == [True] * 3
+    assert [places.is_behind(Part(number, 8)) for number in range(4)] == [False, True, True, False]
+    places.release(Part(0, 8))
+    assert [places.is_behind(Part(number, 8)) for number in (1, 2)] == [False, True]
+
+
+def test_where_a_place_is_required_nothing_is_requested_without_one(raw_server: Any) -> None:
+    places, answers = CountedPlaces(0, required=True), PartsAnswers(2)
+    free_after = iter(range(3))
+
+    class Clock(ManualClock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if next(free_after, None) == 2:
+                assert answers.parts == []
+                places.free = 1
+
+    assert run(raw_server(answers), places=places, clock=Clock()).parts == 2
+    assert max(held(places.log)) == 1
+    assert [event for event, _ in places.log[:4]] == ["refuse", "refuse", "refuse", "take"]
+
+
+class OneAtATime:
+    """A gate that somebody else has entered."""
+
+    def __init__(self, *, is_free: bool) -> None:
+        self.is_free = is_free
+        self.log: list[str] = []
+
+    def try_enter(self) -> bool:
+        self.log.append("try")
+        return self.is_free
+
+    def enter(self) -> None:
+        self.log.append("enter")
+
+    def leave(self) -> None:
+        self.log.append("leave")
+
+
+@pytest.mark.parametrize("is_free", [True, False])
+def test_a_body_is_read_inside_the_gate(is_free: bool, raw_server: Any) -> None:  # noqa: FBT001
+    """While others are inside, the response is closed; afterwards the file is requested again."""
+    gate, answers = OneAtATime(is_free=is_free), PartsAnswers(1)
+    seen: list[list[str]] = []
+
+    def receive(body: ResponseBody, _: Part) -> bool:
+        seen.append(list(gate.log))
+        return b"".join(body) == b"body"
+
+    run(raw_server(answers), receive=receive, downloads=gate)
+    assert seen == [["try"] if is_free else ["try", "enter"]]
+    assert gate.log[-1] == "leave"
+    assert len(answers.parts) == (3 if is_free else 4)
+
+
+def test_a_file_that_is_lost_before_the_gate_is_prepared_again(raw_server: Any) -> None:
+    gate, answers = OneAtATime(is_free=False), PartsAnswers(1, polls=1)
+
+    def server(number: int, request: bytes) -> bytes:
+        answer = answers(number, request)
+        return response("202 Accepted", b"") if len(answers.parts) == 3 else answer  # after the first 200
+
+    run(raw_server(server), downloads=gate, retries=1)
+    assert gate.log.count("enter") == gate.log.count("leave") == 2
+
+
+@pytest.mark.parametrize("error", [af.DecodeError("broken"), KeyboardInterrupt()])
+def test_the_gate_is_left_however_the_body_ends(error: BaseException, raw_server: Any) -> None:
+    gate = OneAtATime(is_free=True)
+
+    def receive(_: ResponseBody, __: Part) -> bool:
+        raise error
+
+    with pytest.raises(type(error)):
+        run(raw_server(PartsAnswers(1)), receive=receive, downloads=gate)
+    assert gate.log == ["try", "leave"]

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from appmetrica_frames import DownloadError, PreparationTimeoutError, QuotaExceededError
-from appmetrica_frames.logs_api.driver import ExportPlaces, _PlaceKeeper
+from appmetrica_frames.logs_api.places import ExportPlaces, PlaceKeeper
 from appmetrica_frames.logs_api.protocol import export_protocol
 from appmetrica_frames.logs_api.retry import RetryPolicy
 from appmetrica_frames.logs_api.steps import (
@@ -169,7 +169,7 @@ class Caller:
             resumed=pending and replace(pending, max_age=policy.resumed_age(self.ordered_by)),
         )
         self.policy = policy
-        places = _PlaceKeeper(ExportPlaces())
+        places = PlaceKeeper(ExportPlaces())
         self.headers.clear()
         reply: Reply = None
         steps = 0
@@ -186,7 +186,7 @@ class Caller:
                 return result
             reply = self._reply(step, places)
 
-    def _reply(self, step: Step, places: _PlaceKeeper) -> Reply:
+    def _reply(self, step: Step, places: PlaceKeeper) -> Reply:
         if isinstance(step, Wait):
             if step.accepted_at is not None:
                 if self.pending is None or self.pending.requested_at != step.accepted_at:
@@ -198,7 +198,7 @@ class Caller:
             return self._read(step.part)
         if isinstance(step, QueuePart):
             if not places.take(step.part):
-                return NoPlace()
+                return NoPlace(self.server.now)
             response = self._send(step.request)
             if isinstance(response, Response) and response.status != 202:
                 places.release(step.part)

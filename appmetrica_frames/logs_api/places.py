@@ -1,0 +1,110 @@
+"""The places in the server's queue of an application: three jobs may be there at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from .steps import MAX_QUEUED_JOBS
+
+if TYPE_CHECKING:
+    from appmetrica_frames.request.part import Part
+
+
+class Place(Protocol):
+    """A place that is taken."""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether all places that were taken before it have been given back: the server works on this job next."""
+
+    def release(self) -> None:
+        """Give the place back."""
+
+
+class QueuePlaces(Protocol):
+    """The places that an export may use.
+
+    Attributes
+    ----------
+    required
+        Whether no job is requested without a place. Otherwise the job that the export waits for is requested in any
+        case: its file may be ready, and then it needs none.
+    """
+
+    required: bool
+
+    def take(self) -> Place | None:
+        """Take a place; return None if there is none."""
+
+
+class ExportPlaces:
+    """The places of an export that has the server's queue to itself."""
+
+    required = False
+
+    def __init__(self, limit: int = MAX_QUEUED_JOBS) -> None:
+        self._limit = limit
+        self._taken: list[_OwnPlace] = []
+
+    def take(self) -> Place | None:
+        if len(self._taken) >= self._limit:
+            return None
+        place = _OwnPlace(self._taken)
+        self._taken.append(place)
+        return place
+
+
+class _OwnPlace:
+    def __init__(self, taken: list[_OwnPlace]) -> None:
+        self._taken = taken
+
+    @property
+    def is_first(self) -> bool:
+        return self._taken[0] is self
+
+    def release(self) -> None:
+        self._taken.remove(self)
+
+
+class PlaceKeeper:
+    """Knows which places an export has taken for its parts, so that each is taken once and given back once."""
+
+    def __init__(self, places: QueuePlaces) -> None:
+        self._places = places
+        self._taken: dict[Part, Place] = {}
+
+    def take(self, part: Part) -> bool:
+        """Take a place for a part, unless it has one; return whether it has one now."""
+        self._release_other_counts(part.count)
+        if part in self._taken:
+            return True
+        place = self._places.take()
+        if place is None:
+            return False
+        self._taken[part] = place
+        return True
+
+    def may_request(self, part: Part) -> bool:
+        """Take a place for the part whose turn it is; return whether it may be requested now."""
+        return self.take(part) or not self._places.required
+
+    def is_behind(self, part: Part) -> bool:
+        """Return whether jobs that were queued before a part's are still with the server."""
+        place = self._taken.get(part)
+        return place is not None and not place.is_first
+
+    def release(self, part: Part) -> None:
+        """Give back the place of a part, if it has one."""
+        place = self._taken.pop(part, None)
+        if place is not None:
+            place.release()
+
+    def release_all(self) -> None:
+        """Give back every place."""
+        for part in tuple(self._taken):
+            self.release(part)
+
+    def _release_other_counts(self, count: int) -> None:
+        for part in tuple(self._taken):
+            if part.count != count:
+                self.release(part)
