@@ -202,9 +202,11 @@ class ExportDriver:
         )
         self._response = opened
         log.debug("%s %s: HTTP %s", self._request.title, request.part, opened.status)
+        if opened.status == HTTPStatus.BAD_REQUEST:
+            self._places.release(request.part)  # the server has dropped the job
         if opened.status != HTTPStatus.OK:
             return replace(opened.with_text(MAX_TEXT), is_behind=self._places.is_behind(request.part))
-        self._places.release(request.part)
+        self._places.finish(request.part)
         return opened.without_text()
 
     def _read_body(self, part: Part) -> Reply:

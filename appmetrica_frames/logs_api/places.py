@@ -67,18 +67,25 @@ class _OwnPlace:
 
 
 class PlaceKeeper:
-    """Knows which places an export has taken for its parts, so that each is taken once and given back once."""
+    """Knows which places an export has taken for its parts, so that each is taken once and given back once.
+
+    An export that starts again in more parts leaves jobs behind that nobody will ask for. They keep their places until
+    a later job is done, because the server prepares them first.
+    """
 
     def __init__(self, places: QueuePlaces) -> None:
         self._places = places
         self._taken: dict[Part, Place] = {}
+        self._abandoned: list[Place] = []
 
     def take(self, part: Part) -> bool:
         """Take a place for a part, unless it has one; return whether it has one now."""
-        self._release_other_counts(part.count)
+        self._abandon_other_counts(part.count)
         if part in self._taken:
             return True
         place = self._places.take()
+        if place is None and part.number == 0 and self._abandoned:
+            place = self._abandoned.pop()  # two exports must not wait for the places of each other's abandoned jobs
         if place is None:
             return False
         self._taken[part] = place
@@ -93,8 +100,13 @@ class PlaceKeeper:
         place = self._taken.get(part)
         return place is not None and not place.is_first
 
+    def finish(self, part: Part) -> None:
+        """Give back the place of a part whose file is there, and those of the jobs that were abandoned before it."""
+        self.release(part)
+        self._release_abandoned()
+
     def release(self, part: Part) -> None:
-        """Give back the place of a part, if it has one."""
+        """Give back the place of a part, if it has one: the server does not have the job."""
         place = self._taken.pop(part, None)
         if place is not None:
             place.release()
@@ -103,8 +115,13 @@ class PlaceKeeper:
         """Give back every place."""
         for part in tuple(self._taken):
             self.release(part)
+        self._release_abandoned()
 
-    def _release_other_counts(self, count: int) -> None:
+    def _release_abandoned(self) -> None:
+        while self._abandoned:
+            self._abandoned.pop().release()
+
+    def _abandon_other_counts(self, count: int) -> None:
         for part in tuple(self._taken):
             if part.count != count:
-                self.release(part)
+                self._abandoned.append(self._taken.pop(part))

@@ -102,6 +102,7 @@ class PartsServer:
 
     def _answer(self, part: Part) -> Reply:
         if part.count < self.wanted:
+            self.places.release(part)
             return self._response(400, MORE)
         if part not in self.ready:
             queue = [at for at in self.ready.values() if at > self.now]
@@ -111,7 +112,7 @@ class PartsServer:
             self.longest_queue = max(self.longest_queue, len(queue) + 1)
         if self.ready[part] > self.now:
             return self._response(202)
-        self.places.release(part)
+        self.places.finish(part)
         return self._response(200)
 
     def _response(self, status: int, text: str = "") -> Response:

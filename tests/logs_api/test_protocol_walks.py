@@ -206,6 +206,8 @@ class Caller:
         places.take(step.part)
         response = self._send(step)
         if isinstance(response, Response) and response.status == 200:
+            places.finish(step.part)
+        if isinstance(response, Response) and response.status == 400:
             places.release(step.part)
         return response
 

@@ -1,0 +1,225 @@
+"""The windows of a range: how many jobs are with the server, and what stays after a failure or an interrupt."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+import threading
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pytest
+
+import appmetrica_frames as af
+from appmetrica_frames.emulator import Emulator, MovableClock, faults
+from appmetrica_frames.errors import ExportWindow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from appmetrica_frames.emulator.faults import Request
+
+NOON = 1_722_340_800.0  # 2024-07-30 12:00:00 UTC
+FIELDS = ["event_datetime", "event_name", "appmetrica_device_id"]
+
+
+def client_of(server: Emulator, **settings: Any) -> af.Client:
+    return af.Client(server.token, base_url=server.base_url, **{"poll": (0.01, 0.05), "progress": False, **settings})
+
+
+def read(server: Emulator, since: str, until: str, **more: Any) -> pl.DataFrame:
+    parameters = {"split": "day", "fields": FIELDS, "client": client_of(server), **more}
+    return af.read_appmetrica(
+        "events", application_id=server.application_id, date_since=since, date_until=until, **parameters
+    )
+
+
+def since_of(request: Request) -> str:
+    return dict(request.query).get("date_since", "")[:10]
+
+
+def fail_on(*days: str, answer: faults.Fault) -> Callable[[Request], faults.Fault | None]:
+    return lambda request: answer if since_of(request) in days else None
+
+
+@pytest.fixture
+def slow_server() -> Iterator[Emulator]:
+    """Yield a server whose jobs take a while, so that several are in its queue at once."""
+    with Emulator(rows_per_day=100, preparation=0.1) as emulator:
+        yield emulator
+
+
+def longest_queue(server: Emulator, stop: threading.Event) -> list[int]:
+    """Watch how many jobs the application has with the server, until `stop`."""
+    queue = server._queues[server.application_id]
+    seen = [0]
+    while not stop.wait(0.01):
+        seen.append(len(queue.list_unfinished()))
+    return seen
+
+
+def watch(server: Emulator, call: Callable[[], Any]) -> int:
+    stop, seen = threading.Event(), [0]
+    watcher = threading.Thread(target=lambda: seen.extend(longest_queue(server, stop)))
+    watcher.start()
+    try:
+        call()
+    finally:
+        stop.set()
+        watcher.join()
+    return max(seen)
+
+
+def statuses(server: Emulator) -> set[int]:
+    return {exchange.status for exchange in server.exchanges}
+
+
+def test_three_jobs_are_with_the_server_and_never_a_fourth(slow_server: Emulator) -> None:
+    assert watch(slow_server, lambda: read(slow_server, "2024-07-01", "2024-07-12")) == 3
+    assert statuses(slow_server) == {200, 202}  # a fourth would have been answered with 429
+    assert slow_server.preparations == 12
+
+
+def test_the_parts_of_windows_share_the_three_places() -> None:
+    with Emulator(rows_per_day=300, preparation=0.03, max_rows_per_file=150) as server:
+        frame = read(server, "2024-07-01", "2024-07-06")
+        assert 429 not in statuses(server)
+        whole = read(server, "2024-07-01", "2024-07-06", split=None)
+    assert frame.sort(pl.all()).equals(whole.sort(pl.all()))
+
+
+def read_in_a_process(base_url: str, application_id: int, token: str, since: str, until: str) -> int:
+    client = af.Client(token, base_url=base_url, poll=(0.01, 0.05), progress=False)
+    parameters: Any = {"application_id": application_id, "date_since": since, "date_until": until, "client": client}
+    return af.read_appmetrica("events", fields=FIELDS, split="day", **parameters).height
+
+
+def test_two_processes_share_windows_and_places(slow_server: Emulator) -> None:
+    run = partial(read_in_a_process, slow_server.base_url, slow_server.application_id, slow_server.token)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        ranges = [("2024-07-01", "2024-07-08"), ("2024-07-04", "2024-07-10")]
+        heights = pool.starmap(run, ranges)
+    assert slow_server.preparations == 10
+    assert statuses(slow_server) == {200, 202}
+    assert heights == [read(slow_server, *dates).height for dates in ranges]
+
+
+def test_applications_do_not_wait_for_one_another(slow_server: Emulator) -> None:
+    slow_server.add_foreign_jobs(1)
+    applications = [slow_server.application_id, slow_server.other_application_id]
+    frame = af.read_appmetrica(
+        "events",
+        application_id=applications,
+        date_since="2024-07-01",
+        date_until="2024-07-04",
+        fields=["application_id", "event_datetime"],
+        split="day",
+        client=client_of(slow_server),
+    )
+    order = frame["application_id"].to_list()
+    assert order == sorted(order, key=applications.index)
+    assert set(order) == set(applications)
+    assert frame.group_by("application_id").agg(pl.col("event_datetime").dt.date().n_unique())[
+        "event_datetime"
+    ].to_list() == [4, 4]
+
+
+def test_jobs_of_others_are_waited_for(slow_server: Emulator) -> None:
+    slow_server.add_foreign_jobs(3)
+    assert read(slow_server, "2024-07-01", "2024-07-03").height > 0
+    assert slow_server.preparations == 3
+
+
+def test_a_failed_window_costs_no_other() -> None:
+    bad = fail_on("2024-07-03", answer=faults.json_error(500, "broken shard"))
+    with Emulator(rows_per_day=100, clock=MovableClock(start=NOON), faults=bad) as server:
+        with pytest.raises(
+            af.IncompleteExportError, match=r"1 of 6 windows failed \(2024-07-03: ServerError"
+        ) as caught:
+            read(server, "2024-07-01", "2024-07-06", client=client_of(server, retries=0))
+        error = caught.value
+        assert list(error.failed) == [ExportWindow(server.application_id, "2024-07-03 00:00:00", "2024-07-03 23:59:59")]
+        assert isinstance(error.__cause__, af.ServerError)
+        assert len(error.completed) == 5
+        assert error.not_tried == ()
+        assert error.status == 500
+        assert "5 of 6 windows are in the cache: make the same call again" in str(error)
+        server.clear_faults()
+        before = server.preparations
+        assert (
+            read(server, "2024-07-01", "2024-07-06").height
+            == read(server, "2024-07-01", "2024-07-06", offline=True).height
+        )
+        assert server.preparations == before + 1
+
+
+def test_after_three_failures_in_a_row_no_further_window_is_tried() -> None:
+    with (
+        Emulator(
+            rows_per_day=100, clock=MovableClock(start=NOON), faults=lambda _: faults.json_error(500, "all broken")
+        ) as server,
+        pytest.raises(af.IncompleteExportError, match="were not tried after that") as caught,
+    ):
+        read(server, "2024-06-01", "2024-06-30", client=client_of(server, retries=0))
+    assert 3 <= len(caught.value.failed) <= 8  # those under way at the third go on to their end
+    assert len(caught.value.failed) + len(caught.value.not_tried) == 30
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (faults.json_error(403, "no access"), af.AuthenticationError),
+        (faults.json_error(400, "unknown filter"), af.RequestRejectedError),
+    ],
+)
+def test_an_error_that_concerns_all_windows_is_raised_as_itself(
+    answer: faults.Fault, expected: type[Exception]
+) -> None:
+    with Emulator(rows_per_day=100, clock=MovableClock(start=NOON), faults=lambda _: answer) as server:
+        with pytest.raises(expected):
+            read(server, "2024-06-01", "2024-06-30")
+        assert len(server.exchanges) <= 5
+
+
+def test_offline_names_the_windows_that_are_missing(server: Emulator) -> None:
+    read(server, "2024-07-01", "2024-07-03")
+    with pytest.raises(
+        af.NotCachedError, match=r"3 of 10 windows are in the cache.*missing: 2024-07-04, .* and 2 more"
+    ):
+        read(server, "2024-07-01", "2024-07-10", offline=True)
+    assert read(server, "2024-07-01", "2024-07-03", offline=True).height > 0
+
+
+def test_no_windows_are_kept_without_the_cache(server: Emulator) -> None:
+    for _ in range(2):
+        read(server, "2024-07-01", "2024-07-03", cache=False)
+    assert af.Cache().ls() == []
+
+
+def window_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "appmetrica-frames-window"]
+
+
+@pytest.mark.parametrize("stage", ["preparing", "downloading"])
+def test_an_interrupt_keeps_the_finished_windows(stage: str) -> None:
+    """The main thread is interrupted as Ctrl-C does it while window 5 is under way."""
+    reached = threading.Event()
+
+    def interrupt(request: Request) -> faults.Fault | None:
+        if since_of(request) != "2024-07-05" or reached.is_set():
+            return None
+        reached.set()
+        threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+        return faults.Stall(after=10)
+
+    plan: dict[str, Any] = {"faults" if stage == "preparing" else "bodies": interrupt}
+    with Emulator(rows_per_day=100, clock=MovableClock(start=NOON), **plan) as server:
+        with pytest.raises(KeyboardInterrupt, match=r"\d+ of 12 windows are in the cache"):
+            read(server, "2024-07-01", "2024-07-12")
+        assert window_threads() == []
+        kept, prepared = af.Cache().ls(), server.preparations
+        assert len(kept) >= 1
+        read(server, "2024-07-01", "2024-07-12")
+        assert server.preparations <= 12
+        assert server.preparations >= prepared
