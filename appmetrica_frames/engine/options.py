@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appmetrica_frames")
 
-_known_zones: dict[tuple[str, int], KnownZone] = {}  # of this process: where nothing is cached, nobody else keeps them
+_known_zones: dict[tuple[str, int], KnownZone] = {}  # in this process, for calls without the cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,10 @@ def build_options(
     client: Client | None = None,
     clock: Clock | None = None,
 ) -> ReadOptions:
-    """Check the parameters of a call; raise `InvalidRequestError` before anything is sent."""
+    """Check the parameters of a call; raise `InvalidRequestError` before anything is sent.
+
+    Relative dates are resolved here, at the instant that `clock` shows.
+    """
     settings, clock = resolve_settings(client), clock or SystemClock()
     policy = build_policy(max_age=max_age, refresh=refresh, offline=offline, stale_if_error=stale_if_error)
     if offline and not cache:
@@ -103,6 +106,7 @@ def build_options(
         skip_unavailable_shards=skip_unavailable_shards,
         wire_format=wire_format,
         schema_overrides=schema_overrides,
+        now=clock.now(),
         zone=lambda number: _find_zone(settings, number, offline=offline, cache=cache, clock=clock),
     )
     return ReadOptions(request, policy, settings, all_fields=fields is None, strict=strict, cache=cache)
@@ -121,8 +125,9 @@ def _find_zone(settings: Settings, application_id: int, *, offline: bool, cache:
         return known.zone
     if offline:
         raise NotCachedError(
-            "offline=True, and dates with a time zone need the application's own, which the cache does not know: make "
-            "the same call once without offline, or give the dates in the application's time zone, and without one."
+            "offline=True, and relative dates and dates with a time zone need the application's own, which the cache "
+            "does not know: make the same call once without offline, or give the dates in the application's time zone, "
+            "as days or without one."
         )
     return _request_zone(settings, application_id, known, cache=cache, clock=clock)
 
@@ -149,7 +154,7 @@ def _request_zone(
         if known is None:
             raise
         log.info("the time zone of application %d is taken to be what it was (%s)", application_id, error)
-        found = KnownZone(known.zone, clock.now())  # for this process: a failing network is tried once a day, too
+        found = KnownZone(known.zone, clock.now())  # so that this process asks again in a day only
     else:
         if cache:
             _open_time_zones(settings).save(application_id, found)
