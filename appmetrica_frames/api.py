@@ -189,8 +189,9 @@ def read_appmetrica(
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
-        ``date_until``. Moments with a time zone are converted to the application's, which the Management API is
-        asked for once. Required, except for resources that export their whole current set (`list_resources` says
+        ``date_until``, and so do ``"today"``, ``"yesterday"`` and ``"7daysAgo"`` (any number of days). Moments with a
+        time zone are converted to the application's, which the Management API is asked for once a day, as it is for
+        relative dates. Required, except for resources that export their whole current set (`list_resources` says
         which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
@@ -357,8 +358,9 @@ def scan_appmetrica(
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
-        ``date_until``. Moments with a time zone are converted to the application's, which the Management API is
-        asked for once. Required, except for resources that export their whole current set (`list_resources` says
+        ``date_until``, and so do ``"today"``, ``"yesterday"`` and ``"7daysAgo"`` (any number of days). Moments with a
+        time zone are converted to the application's, which the Management API is asked for once a day, as it is for
+        relative dates. Required, except for resources that export their whole current set (`list_resources` says
         which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
@@ -478,8 +480,9 @@ def iter_appmetrica(
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
-        ``date_until``. Moments with a time zone are converted to the application's, which the Management API is
-        asked for once. Required, except for resources that export their whole current set (`list_resources` says
+        ``date_until``, and so do ``"today"``, ``"yesterday"`` and ``"7daysAgo"`` (any number of days). Moments with a
+        time zone are converted to the application's, which the Management API is asked for once a day, as it is for
+        relative dates. Required, except for resources that export their whole current set (`list_resources` says
         which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
@@ -615,8 +618,9 @@ def download_appmetrica(
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
-        ``date_until``. Moments with a time zone are converted to the application's, which the Management API is
-        asked for once. Required, except for resources that export their whole current set (`list_resources` says
+        ``date_until``, and so do ``"today"``, ``"yesterday"`` and ``"7daysAgo"`` (any number of days). Moments with a
+        time zone are converted to the application's, which the Management API is asked for once a day, as it is for
+        relative dates. Required, except for resources that export their whole current set (`list_resources` says
         which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from appmetrica_frames import Client
 from appmetrica_frames.emulator import Emulator, MovableClock
+from appmetrica_frames.engine import zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,10 +27,11 @@ NOON = 1_722_340_800.0  # 2024-07-30 12:00:00 UTC
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide the token, the server and the cache of whoever runs the tests."""
+    """Hide the token, the server and the cache of whoever runs the tests, and the time zones that other tests saw."""
     for name in ("APPMETRICA_TOKEN", "APPMETRICA_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("APPMETRICA_CACHE_DIR", str(tmp_path / "cache"))
+    zones._known_zones.clear()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from appmetrica_frames.util.durations import DAY
 from appmetrica_frames.util.files import TEMPORARY
 from appmetrica_frames.util.temporary import find_abandoned_directories
 
+from . import time_zones
 from .leases import RECORD, is_in_use, is_leased, used_at
 from .store import (
     PENDING,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from .entry import CachedExport
     from .index import IndexedExport
 
+TIME_ZONES = re.compile(rf"{re.escape(time_zones.FILE)}(?:\.[0-9a-f]{{32}}{re.escape(TEMPORARY)})?")
 OLDER_LAYOUT = "v1"
 OLDER_FILE = re.compile(
     r"[a-z0-9_]+/[0-9a-f]{32}/(?:(?:entry|pending)\.json(?:\.[0-9a-f]{32}\.tmp)?"
@@ -135,7 +137,19 @@ def find_leftovers(store: LocalStore, now: float) -> list[Path]:
         for path in _leftovers_in(folder, now)
     ]
     abandoned = [path for folder in find_abandoned_directories(now) for path in _files_below(folder)]
-    return found + _older_layout(store) + abandoned
+    return found + find_time_zones(store, only_temporary=True) + _older_layout(store) + abandoned
+
+
+def find_time_zones(store: LocalStore, *, only_temporary: bool = False) -> list[Path]:
+    """Return the file of the applications' time zones, and what interrupted writes have left beside it."""
+    pattern = f"{time_zones.FILE}.*{TEMPORARY}" if only_temporary else f"{time_zones.FILE}*"
+    return [path for path in sorted(store.root.glob(pattern)) if TIME_ZONES.fullmatch(path.name) and path.is_file()]
+
+
+def remove_time_zones(store: LocalStore) -> None:
+    """Forget the time zones of applications."""
+    for path in find_time_zones(store):
+        _remove(path)
 
 
 def remove_leftovers(store: LocalStore, paths: Iterable[Path], now: float) -> None:
@@ -147,7 +161,7 @@ def remove_leftovers(store: LocalStore, paths: Iterable[Path], now: float) -> No
                 for path in planned.intersection(_leftovers_in(folder, now)):
                     _remove(path)
                 _remove_empty(folder)
-    for path in planned.intersection(_older_layout(store)):
+    for path in planned.intersection(find_time_zones(store, only_temporary=True) + _older_layout(store)):
         _remove(path)
     _remove_empty_tree(store.directory / OLDER_LAYOUT)
     for folder in find_abandoned_directories(now):

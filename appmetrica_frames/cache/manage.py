@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.errors import InvalidRequestError
@@ -53,7 +53,7 @@ class PruneResult:
         Exports that were removed.
     leftovers : tuple of pathlib.Path
         Files that belong to no export: of interrupted downloads, of replaced versions, of damaged records,
-        of older layouts of the cache.
+        of older layouts of the cache; with `Cache.clear`, the remembered time zones.
     size : int
         Bytes freed.
     dry_run : bool
@@ -265,7 +265,7 @@ class Cache:
         return self._remove([export for export in self._load(resource) if key in {None, export.key}], dry_run=dry_run)
 
     def clear(self, *, dry_run: bool = False) -> PruneResult:
-        """Remove every export.
+        """Remove every export, and what is remembered of the applications' time zones.
 
         Parameters
         ----------
@@ -275,7 +275,7 @@ class Cache:
         Returns
         -------
         PruneResult
-            The exports removed and the bytes freed.
+            The exports removed, the file of time zones and the bytes freed.
 
         Examples
         --------
@@ -284,7 +284,12 @@ class Cache:
         >>> len(Cache().clear().exports), len(Cache().ls())
         (1, 0)
         """
-        return self._remove(list(self._load()), dry_run=dry_run)
+        zones = eviction.find_time_zones(self._store)
+        size = sum(map(_size, zones))
+        if not dry_run:
+            eviction.remove_time_zones(self._store)
+        removed = self._remove(list(self._load()), dry_run=dry_run)
+        return replace(removed, leftovers=tuple(zones), size=removed.size + size)
 
     def _load(self, resource: str | None = None) -> Iterator[CachedExport]:
         return self._store.exports(None if resource is None else catalog.resource(resource).name)

@@ -45,7 +45,7 @@ class RejectedFields:
         try:
             document = json.loads(read_regular(self._path, limit=MAX_BYTES))
             return {str(origin): _parse_instants(names) for origin, names in document.items()}
-        except (OSError, ValueError, AttributeError, RecursionError):
+        except (OSError, ValueError, AttributeError, RecursionError, OverflowError):
             return {}
 
 

@@ -5,7 +5,8 @@
 <directory>/v2/<resource>/<request key>/<fields key>/<version>.lease     its path was handed out when this was touched
 <directory>/v2/<resource>/<request key>/<fields key>/pending.json        the server has accepted a job for it
 <directory>/v2/locks/<request key>-<fields key>.lock                     held by the one process that fetches it
-<directory>/v2/<resource>/rejected_fields.json          documented fields that the server rejects
+<directory>/v2/<resource>/rejected_fields.json                           documented fields that the server rejects
+<directory>/v2/time_zones.json                                           the time zones of applications
 <directory>/v2/index.sqlite                                              sizes, for `max_bytes`
 
 A look-up reads the records of one request key. Whatever else lies there is not ours: it is neither read nor removed.
@@ -39,6 +40,7 @@ from .entry import MAX_RECORD_BYTES, CachedExport, PendingJob, parse_export, par
 from .leases import RECORD
 from .locks import Locks
 from .rejected import RejectedFields
+from .time_zones import TimeZones
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -105,6 +107,10 @@ class LocalStore:
     def rejected_fields(self, resource: str, origin: str) -> RejectedFields:
         """Return what is remembered of the fields of a resource that a server rejects."""
         return RejectedFields(self.root / resource, origin)
+
+    def time_zones(self, origin: str) -> TimeZones:
+        """Return what is remembered of the time zones of a server's applications."""
+        return TimeZones(self.root, origin, self.make_folder)
 
     def find(self, request: ExportRequest, origin: str) -> list[CachedExport]:
         """Return the exports that can serve a request, the youngest first: its own, and those with more fields."""

@@ -30,8 +30,10 @@ class OptionSpec(NamedTuple):
 
 SPECS = {
     "application_id": OptionSpec(str, "The application's number in AppMetrica.", "NUMBER"),
-    "date_since": OptionSpec(str, "First day or second, in the application's time zone.", "DATE"),
-    "date_until": OptionSpec(str, "Last day or second, included.", "DATE"),
+    "date_since": OptionSpec(
+        str, "First day or second, in the application's time zone; also 'yesterday' or '7daysAgo'.", "DATE"
+    ),
+    "date_until": OptionSpec(str, "Last day or second, included; also 'today' or 'yesterday'.", "DATE"),
     "fields": OptionSpec(
         list[str], "Columns, in the order wanted. Default: every documented field.", "A,B,...", completion.field_list
     ),

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 from appmetrica_frames.cache.policy import LOOKBACK, CachePolicy, build_policy
 from appmetrica_frames.client import Client, Settings, resolve_settings
-from appmetrica_frames.errors import InvalidRequestError, NotCachedError
+from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.request.export import ApplicationIds, ExportRequest, build_request, parse_application_ids
 from appmetrica_frames.request.windows import Split, check_split
+from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import to_seconds
+
+from .zones import find_zone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import tzinfo
 
     from appmetrica_frames.request.dates import Moment
     from appmetrica_frames.request.export import DateDimension, FilterValue, WireFormat
+    from appmetrica_frames.util.clock import Clock
     from appmetrica_frames.util.durations import Duration
 
 
@@ -88,9 +91,13 @@ def build_options(
     schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
+    clock: Clock | None = None,
 ) -> ReadOptions:
-    """Check the parameters of a call; raise `InvalidRequestError` before anything is sent."""
-    settings = resolve_settings(client)
+    """Check the parameters of a call; raise `InvalidRequestError` before anything is sent.
+
+    Relative dates are resolved here, at the instant that `clock` shows.
+    """
+    settings, clock = resolve_settings(client), clock or SystemClock()
     policy = build_policy(max_age=max_age, refresh=refresh, offline=offline, stale_if_error=stale_if_error)
     if offline and not cache:
         raise InvalidRequestError(
@@ -111,7 +118,8 @@ def build_options(
             skip_unavailable_shards=skip_unavailable_shards,
             wire_format=wire_format,
             schema_overrides=schema_overrides,
-            zone=lambda number: _find_time_zone(settings, number, offline=offline),
+            now=clock.now(),
+            zone=lambda number: find_zone(settings, number, offline=offline, cache=cache, clock=clock),
         )
         for number in parse_application_ids(application_id)
     ]
@@ -126,26 +134,3 @@ def build_options(
         strict=strict,
         cache=cache,
     )
-
-
-def _find_time_zone(settings: Settings, application_id: int, *, offline: bool) -> tzinfo:
-    """Return an application's own time zone; the server is asked once in a process."""
-    from appmetrica_frames.logs_api.management import find_time_zone, get_time_zone
-
-    known = find_time_zone(settings.origin, application_id)
-    if known is not None:
-        return known
-    if offline:
-        raise NotCachedError(
-            "offline=True, and dates with a time zone need the application's own, which only the server knows: give "
-            "the dates in the application's time zone, and without one."
-        )
-    with settings.connect() as connection:
-        return get_time_zone(connection, settings.retry_policy(), application_id)
-
-
-def find_known_zone(settings: Settings, application_id: int) -> tzinfo | None:
-    """Return an application's own time zone if it is known without a request."""
-    from appmetrica_frames.logs_api.management import find_time_zone
-
-    return find_time_zone(settings.origin, application_id)

@@ -15,7 +15,7 @@ from appmetrica_frames.cache.policy import check_freshness, settling_time
 from appmetrica_frames.errors import ExportWindow
 from appmetrica_frames.request.windows import split_request, window_end
 
-from .options import find_known_zone
+from .zones import find_known_zone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -112,7 +112,7 @@ def _split(options: ReadOptions, request: ExportRequest, rejected: Collection[st
     wanted = request.without(rejected) if options.all_fields and rejected else request
     if options.split is None:
         return [Window(wanted)]
-    zone = find_known_zone(options.settings, request.application_id)
+    zone = find_known_zone(options.settings, request.application_id, cache=options.cache)
     by_receive_time = ("date_dimension", "receive") in request.params
     return [
         Window(window, settling_time(window_end(window, zone), options.lookback, by_receive_time=by_receive_time))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import random
-from datetime import timedelta, timezone
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from appmetrica_frames.errors import AppMetricaError, DecodeError, DownloadError
+from appmetrica_frames.util.zones import MAX_OFFSET, parse_zone
 
 from .retry import RetryBudget
 from .texts import parse_document, replace_surrogates
@@ -23,9 +22,6 @@ APPLICATIONS_PATH = "/management/v1/applications"
 APPLICATION_PATH = "/management/v1/application/{}"
 STATUS_PATH = "/management/v1/logsapi/status"
 MAX_ID = 1 << 64
-MAX_OFFSET = 86_400
-
-_time_zones: dict[tuple[str, int], tzinfo] = {}
 
 
 def list_applications(connection: Connection, retry_policy: RetryPolicy) -> list[dict[str, Any]]:
@@ -45,19 +41,10 @@ def list_applications(connection: Connection, retry_policy: RetryPolicy) -> list
 
 
 def get_time_zone(connection: Connection, retry_policy: RetryPolicy, application_id: int) -> tzinfo:
-    """Return the time zone of an application; requested once per process."""
-    zone = find_time_zone(connection.origin, application_id)
-    if zone is None:
-        path = APPLICATION_PATH.format(application_id)
-        document = _get_json(connection, path, retry_policy)
-        zone = _parse_time_zone(_member(document, "application", path), path)
-        _time_zones[connection.origin, application_id] = zone
-    return zone
-
-
-def find_time_zone(origin: str, application_id: int) -> tzinfo | None:
-    """Return the time zone of an application if this process has requested it before."""
-    return _time_zones.get((origin, application_id))
+    """Return the time zone of an application."""
+    path = APPLICATION_PATH.format(application_id)
+    document = _get_json(connection, path, retry_policy)
+    return _parse_time_zone(_member(document, "application", path), path)
 
 
 def is_logs_api_enabled(connection: Connection) -> bool:
@@ -125,17 +112,7 @@ def _whole_number(value: Any) -> int | None:
 
 def _parse_time_zone(application: Any, path: str) -> tzinfo:
     fields = application if isinstance(application, dict) else {}
-    zone, offset = _find_zone(_text(fields, "time_zone_name")), _offset(fields)
-    if zone is not None:
-        return zone
-    if offset is None:
+    zone = parse_zone(_text(fields, "time_zone_name")) or parse_zone(_offset(fields))
+    if zone is None:
         raise DecodeError(f"{path} contains no time zone.")
-    return timezone(timedelta(seconds=offset))
-
-
-def _find_zone(name: str | None) -> tzinfo | None:
-    """Return the zone; None on a machine that does not know it, or has no time zone database."""
-    try:
-        return None if name is None else ZoneInfo(name)
-    except (ValueError, OSError, ZoneInfoNotFoundError):  # OSError: "Europe" is a folder of zones
-        return None
+    return zone

@@ -166,11 +166,13 @@ def build_request(
     skip_unavailable_shards: bool = False,
     wire_format: WireFormat = "csv",
     schema_overrides: Mapping[str, object] | None = None,
+    now: float,
     zone: Callable[[int], tzinfo],
 ) -> ExportRequest:
     """Validate the parameters of a call against the catalogue; raise `InvalidRequestError` before anything is sent.
 
-    `zone` looks up an application's time zone; it is called only where the dates carry one.
+    Relative dates are relative to `now`, in UNIX seconds. `zone` looks up an application's time zone; it is called only
+    where the dates carry one or are relative.
     """
     kind = catalog.resource(resource)
     declared = frozenset(schema_overrides or ())
@@ -179,7 +181,7 @@ def build_request(
     params = {"application_id": str(number)}
     if kind.dates:
         params["date_since"], params["date_until"] = parse_date_range(
-            date_since, date_until, resource=resource, zone=lambda: zone(number)
+            date_since, date_until, resource=resource, now=now, zone=lambda: zone(number)
         )
     else:
         refuse_dates(date_since, date_until, resource=resource)

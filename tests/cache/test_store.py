@@ -31,7 +31,9 @@ def store(tmp_path: Path) -> LocalStore:
 
 
 def build(*fields: str, **parameters: Any) -> ExportRequest:
-    return build_request("push_tokens", application_id=1, fields=fields or None, zone=lambda _: UTC, **parameters)
+    return build_request(
+        "push_tokens", application_id=1, fields=fields or None, now=0.0, zone=lambda _: UTC, **parameters
+    )
 
 
 def publish(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import stat
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -172,3 +174,21 @@ def test_a_warning_is_one_line(command: Command, server_environment: dict[str, s
     (line,) = result.stderr.splitlines()
     assert line.startswith("appmetrica-frames: SchemaWarning: ")
     assert "session_id" in line
+
+
+def test_relative_dates_are_days_of_the_application(
+    command: Command, server_environment: dict[str, str], server: Emulator
+) -> None:
+    dates = ("--date-since", "7DAYSAGO", "--date-until", "yesterday")
+    before = today_in_moscow()
+    result = command("download", "events", *READ[2:4], *dates, **server_environment)
+    after = today_in_moscow()
+    assert result.returncode == 0
+    query = dict(server.exchanges[-1].query)
+    assert (query["date_since"], query["date_until"]) in [
+        (f"{today - timedelta(days=7)} 00:00:00", f"{today - timedelta(days=1)} 23:59:59") for today in (before, after)
+    ]
+
+
+def today_in_moscow() -> date:
+    return datetime.now(ZoneInfo("Europe/Moscow")).date()

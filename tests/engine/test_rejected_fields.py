@@ -128,7 +128,13 @@ def test_without_the_cache_nothing_is_remembered(server: Emulator, parameters: d
 
 
 @pytest.mark.filterwarnings("ignore::appmetrica_frames.SchemaWarning")
-@pytest.mark.parametrize("content", ["", "[]", "{", '{"x": 1}', '{"x": {"city": "soon"}}', '{"x": {"city": NaN}}'])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{", '{"x": 1}', '{"x": {"city": "soon"}}', '{"x": {"city": NaN}}'),
+        pytest.param(f'{{"x": {{"city": 1{"0" * 400}}}}}', id="a huge number"),
+    ],
+)
 def test_a_damaged_memory_is_as_good_as_none(content: str, server: Emulator, parameters: dict[str, Any]) -> None:
     af.read_appmetrica("push_tokens", **parameters)
     (memory,) = af.Cache().directory.rglob("rejected_fields.json")

@@ -23,11 +23,6 @@ if TYPE_CHECKING:
 NOON = 1_722_340_800.0
 
 
-@pytest.fixture(autouse=True)
-def _forget_time_zones() -> None:
-    management._time_zones.clear()
-
-
 def management_requests(server: Emulator) -> list[str]:
     return [exchange.path for exchange in server.exchanges if exchange.path.startswith("/management/")]
 

@@ -46,7 +46,7 @@ def store() -> LocalStore:
 
 
 def build(number: int) -> ExportRequest:
-    return build_request("push_tokens", application_id=1, limit=number, zone=lambda _: UTC)
+    return build_request("push_tokens", application_id=1, limit=number, now=0.0, zone=lambda _: UTC)
 
 
 def put(store: LocalStore, number: int, *, size: int = 100, unused_for: float = HOUR) -> CachedExport:

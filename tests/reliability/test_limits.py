@@ -32,6 +32,7 @@ LIMITS = {
     # The cache.
     "cache.entry.MAX_RECORD_BYTES": 4 * MIB,
     "cache.rejected.MAX_BYTES": MIB,
+    "cache.time_zones.MAX_BYTES": MIB,
 }
 
 

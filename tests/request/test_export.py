@@ -22,7 +22,7 @@ ORIGIN = "https://api.appmetrica.yandex.com"
 
 
 def build_request(resource: str, **words: Any) -> ExportRequest:
-    return request.build_request(resource, zone=lambda _: ZoneInfo("Europe/Moscow"), **words)
+    return request.build_request(resource, now=0.0, zone=lambda _: ZoneInfo("Europe/Moscow"), **words)
 
 
 def events(**words: Any) -> ExportRequest:

@@ -44,7 +44,7 @@ ranges_anywhere = ranges | ranges_within("0001-01-01", "0002-06-01") | ranges_wi
 
 def build(since: str, until: str, **parameters: Any) -> ExportRequest:
     return build_request(
-        "events", application_id=1, date_since=since, date_until=until, zone=lambda _: UTC, **parameters
+        "events", application_id=1, date_since=since, date_until=until, now=0.0, zone=lambda _: UTC, **parameters
     )
 
 
@@ -145,7 +145,7 @@ def test_without_a_split_the_request_is_its_only_window() -> None:
 
 
 def test_a_resource_without_dates_is_its_only_window() -> None:
-    request = build_request("push_tokens", application_id=1, zone=lambda _: UTC)
+    request = build_request("push_tokens", application_id=1, now=0.0, zone=lambda _: UTC)
     assert split_request(request, None) == (request,)
     with pytest.raises(InvalidRequestError, match=r"push_tokens takes no dates.*Drop split"):
         split_request(request, "day")
@@ -205,4 +205,4 @@ def test_an_unknown_zone_is_the_latest_of_all() -> None:
 
 
 def test_a_request_without_dates_never_ends() -> None:
-    assert window_end(build_request("push_tokens", application_id=1, zone=lambda _: UTC), UTC) is None
+    assert window_end(build_request("push_tokens", application_id=1, now=0.0, zone=lambda _: UTC), UTC) is None
