@@ -7,14 +7,16 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .bars import ProgressBar
-from .lines import LogLines, ProgressLines
-from .ranges import RangeReporter, report_range
-from .reporter import CompositeReporter, NullReporter, ProgressReporter, QueuePosition
+from .bars import ProgressBar, RangeBar
+from .lines import LogLines, ProgressLines, RangeLines, RangeLogLines
+from .ranges import RangeProgress
+from .reporter import CompositeReporter, NullReporter, ProgressReporter, QueuePosition, RangeReporter
 from .stream import SafeStream, has_audience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from .ranges import RangeView
 
 __all__ = [
     "CompositeReporter",
@@ -65,6 +67,37 @@ def report_progress(
             _close(reporters)
     finally:
         _close(reporters)  # Ctrl-C may have cut the first one short
+
+
+@contextmanager
+def report_range(
+    title: str, *, windows: int, wanted: bool | None, clock: Callable[[], float] = time.monotonic
+) -> Iterator[RangeReporter]:
+    """Yield the reporter of a range, whose windows report from several threads at once.
+
+    Parameters
+    ----------
+    title, wanted, clock
+        As for `report_progress`.
+    windows
+        How many windows the range has. Report those that the cache has first: the time left is estimated without them.
+    """
+    views: list[RangeView] = []
+    if log.isEnabledFor(logging.INFO):
+        views.append(RangeLogLines(title, log.info, clock=clock))
+    if wanted is not False and has_audience():
+        views.append(RangeBar(title, clock=clock))
+    elif wanted:
+        views.append(RangeLines(title, SafeStream().write_line, clock=clock))
+    reporter = RangeProgress(windows, views, clock=clock)
+    try:
+        try:
+            yield reporter
+            reporter.close(done=True)
+        finally:
+            reporter.close()
+    finally:
+        reporter.close()  # Ctrl-C may have cut the first one short
 
 
 def _close(reporters: list[ProgressBar | ProgressLines], *, done: bool = False) -> None:

@@ -60,6 +60,33 @@ class ProgressReporter(Protocol):
         """Report an event that is shown once."""
 
 
+class RangeReporter(Protocol):
+    """Receives the progress of all windows of a range, from several threads at once."""
+
+    def open_window(self, label: str) -> ProgressReporter:
+        """Return the reporter of a window that is in progress from now on.
+
+        One thread at a time reports to it. `label` tells the window apart in messages, as in ``2024-07-01``.
+        """
+
+    def finish_window(self, reporter: ProgressReporter | None, *, cached: bool) -> None:
+        """Report that a window is there.
+
+        Parameters
+        ----------
+        reporter
+            What `open_window` returned, if the window was in progress.
+        cached
+            Whether it came from the cache: such windows do not count in the estimate of the time left.
+        """
+
+    def fail_window(self, reporter: ProgressReporter) -> None:
+        """Report that a window in progress will not come."""
+
+    def message(self, text: str) -> None:
+        """Report an event. Messages of the same text are shown once."""
+
+
 class NullReporter:
     """Shows nothing."""
 

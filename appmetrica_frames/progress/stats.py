@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from appmetrica_frames.util.durations import format_duration
 
+from .wording import Detail, count_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,36 +62,42 @@ class TransferStats:
         self.leave()
         self._received, self._receiving = 0, 0.0
 
-    def format_download(self, total: int | None) -> str:
+    @property
+    def received(self) -> int:
+        """The bytes of all bodies so far."""
+        return self._received + self._size
+
+    def describe_download(self, total: int | None) -> list[Detail]:
         """Describe how much of the current body has arrived, and how fast."""
         of_total = "" if total is None else f" of {format_bytes(total)}"
         seconds = self._clock() - self._stage_started_at
-        rows = _format_rate(self.rows, self._receiving + seconds, _rows_per_second)
         speed = _format_rate(self._size, seconds, _bytes_per_second)
-        return f"downloading {format_bytes(self._size)}{of_total}{speed}{rows}"
+        rows = _format_rate(self.rows, self._receiving + seconds, _rows_per_second)
+        details = (Detail(f"downloading {format_bytes(self._size)}{of_total}"), Detail(speed, 1), Detail(rows, 2))
+        return [detail for detail in details if detail.text]
 
     def format_summary(self) -> str | None:
         """Describe the whole transfer; None if nothing was received."""
         self.leave()
         if not self._received:
             return None
-        speed = _format_rate(self._received, self._receiving, _bytes_per_second)
-        rows = f"{self.rows:,} row{'' if self.rows == 1 else 's'}"
-        rows += _format_rate(self.rows, self._receiving, _rows_per_second)
-        parts = [f"ready in {format_duration(self._clock() - self._started_at)}"]
-        parts.append(f"{format_bytes(self._received)} downloaded{speed}")
-        return ", ".join([*parts, rows] if self.rows else parts)
+        parts = [
+            f"ready in {format_duration(self._clock() - self._started_at)}",
+            f"{format_bytes(self._received)} downloaded",
+            _format_rate(self._received, self._receiving, _bytes_per_second),
+            count_of(self.rows, "row") if self.rows else "",
+            _format_rate(self.rows, self._receiving, _rows_per_second),
+        ]
+        return ", ".join(filter(None, parts))
 
 
-def format_wait(waited: float, fraction: float | None, position: QueuePosition | None) -> str:
+def describe_wait(waited: float, fraction: float | None, position: QueuePosition | None) -> list[Detail]:
     """Describe how long the server has been preparing a file, and how far it is."""
     known = best_fraction(fraction, position)
-    parts = [f"waiting {format_duration(waited)}"]
+    waiting = f"waiting {format_duration(waited)}"
     if position and position.jobs_ahead:
-        parts.append(f"{position.jobs_ahead} {'job' if position.jobs_ahead == 1 else 'jobs'} before it")
-    elif known is not None:
-        parts.append(f"{known:.0%} prepared")
-    return ", ".join(parts)
+        return [Detail(waiting), Detail(f"{count_of(position.jobs_ahead, 'job')} before it")]
+    return [Detail(waiting)] if known is None else [Detail(waiting), Detail(f"{known:.0%} prepared")]
 
 
 def best_fraction(fraction: float | None, position: QueuePosition | None) -> float | None:
@@ -107,7 +115,7 @@ def format_bytes(size: float) -> str:
 
 
 def _format_rate(count: float, seconds: float, format_one: Callable[[float], str]) -> str:
-    return f", {format_one(count / seconds)}" if count and seconds >= MIN_DURATION else ""
+    return format_one(count / seconds) if count and seconds >= MIN_DURATION else ""
 
 
 def _bytes_per_second(rate: float) -> str:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
+STANDARD_HEIGHT = 24
+
+
 def has_audience() -> bool:
     """Return whether standard error is a terminal, or this is a notebook."""
     try:
@@ -37,6 +40,14 @@ class SafeStream:
             return 0 if in_notebook() or self._stream is None else os.get_terminal_size(self._stream.fileno()).columns
         except (OSError, ValueError):
             return 0
+
+    @property
+    def height(self) -> int:
+        """The rows of a terminal; 1 for a notebook, where the cursor cannot go up, and 24 where they are unknown."""
+        try:
+            return 1 if in_notebook() or self._stream is None else os.get_terminal_size(self._stream.fileno()).lines
+        except (OSError, ValueError):
+            return STANDARD_HEIGHT
 
     def clear(self) -> None:
         """Clear the current line of a terminal, with what was typed after it."""

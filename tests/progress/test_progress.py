@@ -24,8 +24,8 @@ from appmetrica_frames.progress import (
     QueuePosition,
     has_audience,
     report_progress,
+    status_line,
 )
-from appmetrica_frames.progress import bars as bars_module
 from appmetrica_frames.progress import stream as stream_module
 from appmetrica_frames.progress.stats import format_bytes
 
@@ -412,7 +412,7 @@ def test_a_bar_that_cannot_be_created_is_not_tried_again(
         tried.append(1)
         raise ImportError("IProgress not found. Please update jupyter and ipywidgets.")
 
-    monkeypatch.setattr(bars_module, "_bar_class", missing)
+    monkeypatch.setattr(status_line, "bar_class", missing)
     bars.preparing(1.0, None)
     assert (bars.is_visible, bars.interval) == (False, math.inf)
     bars.downloading(1, 2)
