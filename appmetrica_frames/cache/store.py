@@ -3,7 +3,7 @@
 <directory>/v2/<resource>/<request key>/<fields key>/entry.json          the current file, and all that is known of it
 <directory>/v2/<resource>/<request key>/<fields key>/<version>.parquet   immutable once published
 <directory>/v2/<resource>/<request key>/<fields key>/<version>.lease     its path was handed out when this was touched;
-                                                                         holds what was read in full, see `integrity`
+                                                                         holds what was checked, see `integrity`
 <directory>/v2/<resource>/<request key>/<fields key>/<version>.used      it was read when this was touched
 <directory>/v2/<resource>/<request key>/<fields key>/pending.json        the server has accepted a job for it
 <directory>/v2/locks/<request key>-<fields key>.lock                     held by the one process that fetches it
