@@ -46,7 +46,7 @@ def find_expired(exports: Iterable[CachedExport], *, fetched_before: float) -> l
 
 def find_least_recently_used(exports: Iterable[CachedExport], *, max_bytes: int, now: float) -> list[CachedExport]:
     """Return the least recently used exports whose removal leaves at most `max_bytes`; leased ones stay."""
-    ordered = sorted(exports, key=lambda export: used_at(export.path))
+    ordered = sorted(exports, key=lambda export: used_at(export.path.with_name(RECORD)))
     excess = sum(export.size for export in ordered) - max_bytes
     chosen = []
     for export in ordered:

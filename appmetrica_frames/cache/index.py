@@ -1,6 +1,6 @@
 """The sizes of the cached exports, so that `max_bytes` is enforced without reading every record.
 
-The index is derived: it may lag behind (a use is noted on the file itself, not here) and may be deleted at any time.
+The index is derived: it may lag behind (a use is noted on the record, not here) and may be deleted at any time.
 What it says of an export is compared with the files before anything is removed; a damaged index is built anew.
 """
 

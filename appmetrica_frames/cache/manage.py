@@ -12,8 +12,9 @@ from appmetrica_frames.util import config
 from appmetrica_frames.util.durations import Duration, to_seconds
 
 from . import eviction
-from .leases import RECORD
-from .store import LocalStore, is_damaged, is_intact, load_export
+from .integrity import is_damaged, is_intact
+from .leases import RECORD, forget_checked
+from .store import LocalStore, load_export
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +172,8 @@ class Cache:
         ()
         """
         intact, damaged, records = self._check_all()
+        for export in damaged:
+            forget_checked(export.path)
         paths = [*records, *(export.path for export in damaged)]
         return VerifyResult(intact=tuple(intact), damaged=tuple(sorted(paths)))
 

@@ -2,7 +2,9 @@
 
 <directory>/v2/<resource>/<request key>/<fields key>/entry.json          the current file, and all that is known of it
 <directory>/v2/<resource>/<request key>/<fields key>/<version>.parquet   immutable once published
-<directory>/v2/<resource>/<request key>/<fields key>/<version>.lease     its path was handed out when this was touched
+<directory>/v2/<resource>/<request key>/<fields key>/<version>.lease     its path was handed out when this was touched;
+                                                                         holds what was checked, see `integrity`
+<directory>/v2/<resource>/<request key>/<fields key>/<version>.used      it was read when this was touched
 <directory>/v2/<resource>/<request key>/<fields key>/pending.json        the server has accepted a job for it
 <directory>/v2/locks/<request key>-<fields key>.lock                     held by the one process that fetches it
 <directory>/v2/<resource>/rejected_fields.json                           documented fields that the server rejects
@@ -37,6 +39,7 @@ from appmetrica_frames.util.files import (
 
 from . import leases
 from .entry import MAX_RECORD_BYTES, CachedExport, PendingJob, parse_export, parse_pending_job, to_datetime
+from .integrity import is_damaged, is_intact, is_unchanged_or_intact
 from .leases import RECORD
 from .locks import Locks
 from .rejected import RejectedFields
@@ -56,7 +59,7 @@ PENDING = "pending.json"
 REQUEST_KEY = re.compile(rf"[0-9a-f]{{{REQUEST_KEY_LENGTH}}}")
 FIELDS_KEY = re.compile(rf"[0-9a-f]{{{FIELDS_KEY_LENGTH}}}")
 OWN_FILE = re.compile(
-    r"(?:entry|pending)\.json(?:\.[0-9a-f]{32}\.tmp)?|[0-9a-f]{32}\.(?:parquet|lease|(?:parquet|part\d+)\.tmp)"
+    r"(?:entry|pending)\.json(?:\.[0-9a-f]{32}\.tmp)?|[0-9a-f]{32}\.(?:parquet|lease|used|(?:parquet|part\d+)\.tmp)"
 )
 
 
@@ -69,8 +72,8 @@ class ExportStore(Protocol):
     def touch(self, export: CachedExport, *, lease: bool) -> None:
         """Note that an export is used now, and whether its path is handed out for later use."""
 
-    def check(self, export: CachedExport) -> bool:
-        """Tell whether an export is current and, bit for bit, what was published."""
+    def check(self, export: CachedExport, *, lease: bool) -> bool:
+        """Tell whether an export is current and what was published; one to be leased is read in full only once."""
 
     def discard_damaged(self, export: CachedExport) -> None:
         """Forget a damaged export, so that it is fetched again."""
@@ -138,13 +141,19 @@ class LocalStore:
         """Note that an export is used now, and whether its path is handed out for later use."""
         leases.touch(export.path, lease=lease)
 
-    def check(self, export: CachedExport) -> bool:
+    def check(self, export: CachedExport, *, lease: bool) -> bool:
         """Tell whether an export is current and, bit for bit, what was published.
+
+        A file that is about to be read is compared with its checksum. One whose path is handed out is compared the
+        first time, and then whenever its size, time or inode are others than those that were compared.
 
         Whoever removes an export removes its record first and then looks for leases; whoever hands out its path
         takes the lease first and then looks for the record. So no path is handed out whose file is about to go.
         """
-        return is_intact(export) and is_current(export)
+        intact = is_unchanged_or_intact(export) if lease else is_intact(export)
+        if not intact:
+            leases.forget_checked(export.path)
+        return intact and is_current(export)
 
     def discard_damaged(self, export: CachedExport) -> None:
         """Forget a damaged export, so that it is fetched again; unless another process has just done so."""
@@ -160,7 +169,8 @@ class LocalStore:
         with suppress(OSError), self.locks.try_acquire(export.key) as acquired:
             if acquired and is_current(export):
                 (export.path.parent / RECORD).unlink()
-                export.path.unlink()
+                export.path.unlink(missing_ok=True)
+                leases.remove_marks(export.path)
 
     def lock(
         self, key: str, *, timeout: float, on_wait: Callable[[], None], check: Callable[[], None] | None = None
@@ -310,29 +320,11 @@ def is_current(export: CachedExport) -> bool:
         return False
 
 
-def is_intact(export: CachedExport) -> bool:
-    """Tell whether the Parquet file is there and is, bit for bit, what was published."""
-    try:
-        return _matches(export)
-    except OSError:
-        return False
-
-
-def is_damaged(export: CachedExport) -> bool:
-    """Tell whether the Parquet file is known to be another; a file that cannot be read now may be sound."""
-    try:
-        return not _matches(export)
-    except FileNotFoundError:
-        return True
-    except OSError:
-        return False
-
-
 def remove_replaced(folder: Path, version: str, now: float) -> None:
     """Remove the versions before the current one that nobody uses any more."""
     with suppress(OSError):  # the next time, then
         for path in own_files(folder):
-            replaced = path.suffix in {".parquet", ".lease"} and path.stem != version
+            replaced = path.suffix in {".parquet", *leases.MARKS} and path.stem != version
             if replaced and not leases.is_in_use(path.with_suffix(".parquet"), now):
                 with suppress(OSError):  # Windows keeps what is open
                     path.unlink()
@@ -341,10 +333,6 @@ def remove_replaced(folder: Path, version: str, now: float) -> None:
 def own_files(folder: Path) -> list[Path]:
     """List the files that the cache has put into a folder."""
     return sorted(path for path in folder.iterdir() if OWN_FILE.fullmatch(path.name))
-
-
-def _matches(export: CachedExport) -> bool:
-    return export.path.stat().st_size == export.size and checksum(export.path) == export.checksum
 
 
 def _subfolders(folder: Path, name: re.Pattern[str]) -> Iterator[Path]:

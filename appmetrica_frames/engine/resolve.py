@@ -132,7 +132,7 @@ class ExportResolver:
                 return None
             # It is touched before it is checked: from now on nobody evicts it.
             self._store.touch(found.export, lease=self._options.lease)
-            if self._store.check(found.export):
+            if self._store.check(found.export, lease=self._options.lease):
                 self._report_hit(found.export, found.reason, now)
                 return self._resolved(found.export)
             self._store.discard_damaged(found.export)

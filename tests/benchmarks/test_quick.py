@@ -95,6 +95,15 @@ def test_a_full_cache_is_measured_against_one_export(tmp_path: Path) -> None:
     assert {len(list((tmp_path / name).rglob("entry.json"))) for name in ("one", "many-12")} == {1, 12}
 
 
+def test_a_cached_year_is_looked_up_for_its_first_lease_and_for_a_later_one() -> None:
+    ran = run("--windows", "5", "--kib", "4", "--rounds", "2", module="benchmarks.cached_year")
+    assert ran.returncode == 0, ran.stderr
+    head, *figures = ran.stdout.splitlines()
+    assert head == "5 daily windows of 4 KiB; medians of 2 processes."
+    assert [line.partition(":")[0] for line in figures] == ["first lease", "later lease"]
+    assert all("find" in line and "touch" in line and "check" in line for line in figures)
+
+
 def test_a_pattern_that_matches_no_case_names_them_all() -> None:
     ran = run("--only", "nonesuch")
     assert ran.returncode == 2

@@ -57,7 +57,8 @@ def test_what_was_published_is_found(store: LocalStore) -> None:
     export = publish(store, build())
     assert find(store, build()) == [export]
     assert export.path.read_bytes() == CONTENT
-    assert store.check(export)
+    assert store.check(export, lease=False)
+    assert store.check(export, lease=True)
 
 
 def test_an_empty_cache_finds_nothing_and_creates_nothing(store: LocalStore) -> None:
@@ -117,9 +118,11 @@ def test_a_file_replaced_more_than_a_day_ago_is_swept(store: LocalStore) -> None
     assert files(store) == {f"{second.version}.parquet", RECORD}
 
 
+@pytest.mark.parametrize("lease", [False, True], ids=["read", "lease"])
 @pytest.mark.parametrize("harm", ["flip", "truncate", "extend", "delete", "foreign"])
-def test_a_harmed_file_is_noticed(store: LocalStore, harm: str) -> None:
+def test_a_harmed_file_is_noticed(store: LocalStore, harm: str, *, lease: bool) -> None:
     export = publish(store, build())
+    store.touch(export, lease=lease)
     path = export.path
     harmed = {
         "flip": bytes([CONTENT[0] ^ 1]) + CONTENT[1:],
@@ -128,7 +131,7 @@ def test_a_harmed_file_is_noticed(store: LocalStore, harm: str) -> None:
         "foreign": b"x" * len(CONTENT),
     }
     path.unlink() if harm == "delete" else path.write_bytes(harmed[harm])
-    assert not store.check(export)
+    assert not store.check(export, lease=lease)
     with pytest.warns(CacheWarning, match="damaged or missing"):
         store.discard_damaged(export)
     assert files(store) == set()

@@ -102,7 +102,7 @@ def test_every_option_of_the_tests_is_one_of_pytest(pytestconfig: pytest.Config)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the benchmarks need getrusage")
-@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.many_exports"])
+@pytest.mark.parametrize("module", ["benchmarks", "benchmarks.many_exports", "benchmarks.cached_year"])
 def test_every_option_of_the_benchmarks_exists(module: str) -> None:
     ran = subprocess.run([sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=True)
     text = CONTRIBUTING + (ROOT / "benchmarks" / "README.md").read_text("utf-8")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import random
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,10 +135,28 @@ def test_what_cannot_be_read_now_is_not_thrown_away(words: dict[str, Any], monke
         raise OSError(5, "Input/output error")
 
     with monkeypatch.context() as patched:
-        patched.setattr("appmetrica_frames.cache.store.checksum", fails)
+        patched.setattr("appmetrica_frames.cache.integrity.checksum", fails)
         with pytest.warns(af.CacheWarning, match="cannot be read"), pytest.raises(af.NotCachedError):
             af.read_appmetrica("push_tokens", offline=True, **words)
         assert af.Cache().prune().exports == ()
     assert {file: file.read_bytes() for file in sound} == sound
     assert path in [export.path for export in af.Cache().verify().intact]
     assert af.read_appmetrica("push_tokens", offline=True, **words)["token"].to_list() == ROWS
+
+
+def test_a_lazy_query_over_files_that_were_leased_before_reads_none_of_them(
+    emulator: Emulator, words: dict[str, Any]
+) -> None:
+    path, sound = stored(words)
+    an_hour_ago = time.time() - 3600
+    os.utime(path, (an_hour_ago, an_hour_ago))
+    assert af.download_appmetrica("push_tokens", **words) == [path]
+    path.write_bytes(flipped(sound[path], 80))
+    os.utime(path, (an_hour_ago, an_hour_ago))  # as a failing disk does it
+    downloads = emulator.downloads
+    af.scan_appmetrica("push_tokens", **words)
+    assert af.download_appmetrica("push_tokens", **words) == [path]
+    with pytest.warns(af.CacheWarning, match="damaged"):
+        assert af.read_appmetrica("push_tokens", **words)["token"].to_list() == ROWS
+    assert emulator.downloads == downloads + 1
+    assert not path.with_suffix(".lease").exists()

@@ -32,7 +32,12 @@ FIELDS = ["appmetrica_device_id", "token"]
 OLD, NEW = ("old 1", "old 2"), ("new 1", "new 2", "new 3")
 TWO_DAYS = 2 * 86_400.0
 KEPT = {"entry.json"}
-IN_EVERY_RUN = {"publish", "publish and lend", "look up", "publishing"}  # the others take a minute: `-m exhaustive`
+LEFTOVERS = [
+    *("{}.parquet", "{}.lease", "{}.used"),
+    *("{}.parquet.tmp", "{}.part3.tmp", "entry.json.{}.tmp", "pending.json.{}.tmp"),
+]
+# The others take minutes: `-m exhaustive`.
+IN_EVERY_RUN = {"publish", "publish and lease", "look up", "look up and lease again", "publishing"}
 
 
 def body(tokens: tuple[str, ...]) -> bytes:
@@ -127,9 +132,29 @@ def before_replacing(world: World) -> None:
     world.expect_new()
 
 
+def before_the_first_lease(world: World) -> None:
+    world.store_new()
+    world.age()
+
+
+def before_another_lease(world: World) -> None:
+    before_the_first_lease(world)
+    lazy(world)
+    assert world.parquet().with_suffix(".lease").read_bytes()
+
+
 def before_dropping(world: World) -> None:
     world.store_new()
     damage(world.parquet())
+
+
+def before_verifying(world: World) -> None:
+    """Damage a file that was sound when it was leased, and that looks the same from outside."""
+    before_another_lease(world)
+    path = world.parquet()
+    found = path.stat()
+    damage(path)
+    os.utime(path, ns=(found.st_atime_ns, found.st_mtime_ns))
 
 
 def before_dropping_a_record(world: World) -> None:
@@ -143,7 +168,7 @@ def before_pruning(world: World) -> None:
     world.store_new()
     folder = world.parquet().parent
     stranger = "ab" * 16
-    for name in ("{}.parquet", "{}.parquet.tmp", "{}.part3.tmp", "entry.json.{}.tmp", "pending.json.{}.tmp"):
+    for name in LEFTOVERS:
         (folder / name.format(stranger)).write_bytes(b"left")
     (folder / "pending.json").write_text('{"requested_at": 1, "parts": 1}')
     gone = folder.parent / ("cd" * 8)
@@ -180,6 +205,10 @@ def removed(world: World) -> None:
     world.cached().clear()
 
 
+def verified(world: World) -> None:
+    world.cached().verify()
+
+
 def pruned(world: World) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", af.CacheWarning)
@@ -192,11 +221,14 @@ SCENARIOS = {
     "replace": Scenario(before_replacing, lambda world: world.read(refresh=True), left=(OLD, NEW)),
     "look up": Scenario(World.store_new, World.read, left=(NEW,), every_error=True),
     "look up and lease": Scenario(World.store_new, lazy, left=(NEW,), every_error=True),
+    "look up and lease first": Scenario(before_the_first_lease, lazy, left=(NEW,), every_error=True),
+    "look up and lease again": Scenario(before_another_lease, lazy, left=(NEW,), every_error=True),
     "look up and iterate": Scenario(World.store_new, iterated, left=(NEW,), every_error=True),
     # Two things may be wrong then, and each is said once: what was damaged, and what cannot be written.
     "drop": Scenario(before_dropping, World.read, damage=True),
     "drop a record": Scenario(before_dropping_a_record, World.read, damage=True),
     "evict": Scenario(before_evicting, lambda world: world.read(client=world.client(max_bytes=1))),
+    "verify": Scenario(before_verifying, verified, None, damage=True, reads=False),
     "prune": Scenario(before_pruning, pruned, None, left=(NEW,), damage=True, reads=False),
     "clear": Scenario(World.store_new, removed, None, reads=False),
 }
@@ -209,10 +241,13 @@ LEAST = {
     "replace": 60,
     "look up": 30,
     "look up and lease": 40,
+    "look up and lease first": 40,
+    "look up and lease again": 40,
     "look up and iterate": 30,
     "drop": 60,
     "drop a record": 50,
     "evict": 80,
+    "verify": 10,
     "prune": 120,
     "clear": 20,
 }
@@ -258,7 +293,7 @@ def heals(world: World, left: tuple[tuple[str, ...] | None, ...], *, damage: boo
     assert world.read(offline=True) == world.fresh
     world.age()
     caught(lambda: world.cached().prune())
-    assert all(name in KEPT or name.endswith((".parquet", ".lease")) for name in world.files())
+    assert all(name in KEPT or name.endswith((".parquet", ".lease", ".used")) for name in world.files())
     exports = [export.path for export in world.cached().ls()]
     assert {path.name for path in exports} == {name for name in world.files() if name.endswith(".parquet")}
     assert world.cached().verify().damaged == ()

@@ -38,6 +38,7 @@ ORIGIN = "http://127.0.0.1:1"
 FIELDS = ["appmetrica_device_id", "token"]
 HOUR, DAY = 3600.0, 86_400.0
 FOREIGN = "ab" * 16
+OURS = ("{}.parquet", "{}.lease", "{}.used", "{}.part12.tmp", "entry.json.{}.tmp")
 
 
 @pytest.fixture
@@ -98,6 +99,50 @@ def test_the_least_recently_used_go_first_until_it_fits(store: LocalStore) -> No
     assert af.Cache().ls() == []
 
 
+@pytest.mark.parametrize("lease", [False, True], ids=["read", "lease"])
+def test_prune_goes_by_the_last_use(store: LocalStore, *, lease: bool) -> None:
+    exports = [put(store, number, unused_for=(9 - number) * HOUR) for number in range(1, 4)]
+    store.touch(exports[0], lease=lease)
+    assert limits(planned_and_done(max_bytes=100)) == [2, 3]
+
+
+def test_a_replaced_version_that_was_read_minutes_ago_stays_until_nobody_can_be_about_to_open_it(
+    store: LocalStore,
+) -> None:
+    first = put(store, 1)
+    store.touch(first, lease=False)
+    second = put(store, 1)
+    assert planned_and_done().leftovers == ()
+    assert first.path.exists()
+    set_used(first.path.with_suffix(".used"), HOUR)
+    assert set(planned_and_done().leftovers) == {first.path, first.path.with_suffix(".used")}
+    store.touch(second, lease=False)
+    set_used(second.path.with_suffix(".used"), HOUR)
+    put(store, 1)
+    assert not second.path.exists()
+    assert not second.path.with_suffix(".used").exists()
+
+
+REMOVALS: dict[str, Callable[[], Any]] = {
+    "prune": lambda: af.Cache().prune(max_bytes=0),
+    "expire": lambda: af.Cache().prune(older_than=0),
+    "clear": lambda: af.Cache().clear(),
+    "remove": lambda: af.Cache().remove(resource="push_tokens"),
+    "evict": lambda: eviction.evict(LocalStore(af.Cache().directory), max_bytes=0, now=time.time(), keep=Path("none")),
+}
+
+
+@pytest.mark.parametrize("remove", REMOVALS.values(), ids=REMOVALS)
+def test_an_export_that_was_read_and_leased_leaves_nothing_behind(remove: Callable[[], Any], store: LocalStore) -> None:
+    export = put(store, 1)
+    store.touch(export, lease=False)
+    store.touch(export, lease=True)
+    assert store.check(export, lease=True)
+    set_used(export.path.with_suffix(".lease"), DAY + 60)
+    remove()
+    assert list(store.root.glob("push_tokens/*")) == []
+
+
 def test_old_exports_go_by_when_they_were_fetched(store: LocalStore) -> None:
     put(store, 1, unused_for=3 * HOUR)
     path = put(store, 2, unused_for=5 * HOUR).path
@@ -108,7 +153,7 @@ def test_old_exports_go_by_when_they_were_fetched(store: LocalStore) -> None:
 
 def test_leftovers_go_and_files_in_use_stay(store: LocalStore) -> None:
     path = put(store, 1).path
-    old = {path.with_name(name.format(FOREIGN)): DAY for name in ("{}.parquet", "{}.part12.tmp", "entry.json.{}.tmp")}
+    old = {path.with_name(name.format(FOREIGN)): DAY for name in OURS}
     young = {path.with_name(f"{'cd' * 16}.parquet"): 5 * 60.0}
     for file, ago in {**old, **young}.items():
         file.write_bytes(b"left over")
@@ -524,7 +569,7 @@ def test_a_lease_that_is_taken_while_a_file_is_removed_keeps_it_or_finds_no_reco
             remove(path)
         if path.name == RECORD:
             store.touch(export, lease=True)
-            handed_out.append(store.check(export))
+            handed_out.append(store.check(export, lease=True))
         if moment == "before":
             remove(path)
 
@@ -536,7 +581,7 @@ def test_a_lease_that_is_taken_while_a_file_is_removed_keeps_it_or_finds_no_reco
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no FIFOs on this system")
 @pytest.mark.parametrize("kind", ["fifo", "directory"])
-@pytest.mark.parametrize("name", ["entry.json", "pending.json", "parquet", "lease", "lock", "index.sqlite"])
+@pytest.mark.parametrize("name", ["entry.json", "pending.json", "parquet", "lease", "used", "lock", "index.sqlite"])
 def test_what_is_no_file_in_place_of_a_file_of_the_cache_stops_nothing(
     name: str, kind: str, words: dict[str, Any]
 ) -> None:
@@ -545,6 +590,7 @@ def test_what_is_no_file_in_place_of_a_file_of_the_cache_stops_nothing(
     places = {
         "parquet": path,
         "lease": path.with_suffix(".lease"),
+        "used": path.with_suffix(".used"),
         "lock": next((af.Cache().directory / "v2" / "locks").glob(f"*{path.parent.name}.lock")),
         "index.sqlite": af.Cache().directory / "v2" / "index.sqlite",
     }

@@ -141,14 +141,19 @@ def closed_to_others(folder: Path, mode: int) -> Iterator[None]:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="permissions of files mean something else there")
 
 
+@pytest.mark.parametrize("leased", [False, True], ids=["never leased", "leased before"])
 @pytest.mark.parametrize("freshness", [{}, {"offline": True}], ids=["fresh", "offline"])
 def test_a_cache_that_can_only_be_read_answers(
-    emulator: Emulator, open_folder: Path, freshness: dict[str, Any]
+    emulator: Emulator, open_folder: Path, freshness: dict[str, Any], *, leased: bool
 ) -> None:
     cache = open_folder / "cache"
     words: dict[str, Any] = {"application_id": emulator.application_id, "fields": FIELDS}
     client = af.Client(emulator.token, base_url=emulator.base_url, cache_dir=cache, poll=(0.005, 0.01), progress=False)
     af.read_appmetrica("push_tokens", client=client, **words)
+    if leased:
+        os.utime(next(cache.rglob("*.parquet")), (0, 0))
+        af.download_appmetrica("push_tokens", client=client, **words)
+    assert [path.stat().st_size > 0 for path in cache.rglob("*.lease")] == [True] * leased
     with closed_to_others(cache, 0o555):
         before = everything_below(cache)
         report = readers_report(emulator, cache, open_folder, **freshness)
