@@ -14,8 +14,8 @@ import pytest
 import appmetrica_frames as af
 from appmetrica_frames.client import resolve_settings
 from appmetrica_frames.engine import zones
-from appmetrica_frames.engine.options import build_options
 from appmetrica_frames.engine.call import open_exports
+from appmetrica_frames.engine.options import build_options
 from appmetrica_frames.engine.zones import find_known_zone
 from appmetrica_frames.integrations import polars
 from appmetrica_frames.util.durations import DAY
