@@ -2,8 +2,8 @@
 
 `read_appmetrica` gives a frame of Polars, pandas or Arrow, `scan_appmetrica` a LazyFrame, `iter_appmetrica` batches of
 rows, `download_appmetrica` paths of Parquet files; `plan_appmetrica` tells what they would fetch. `list_resources` and
-`list_fields` list what can be exported, and `expand_json` turns JSON in a column into columns. A `Client` holds settings
-that calls share; a `Cache` lists and removes cached exports. Every error is an `AppMetricaError`.
+`list_fields` list what can be exported, and `expand_json` turns JSON in a column into columns. A `Client` holds
+settings that calls share; a `Cache` lists and removes cached exports. Every error is an `AppMetricaError`.
 
 The examples show what ``appmetrica-frames emulator`` answers.
 """
