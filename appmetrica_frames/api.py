@@ -12,6 +12,7 @@ from .engine.options import build_options
 from .engine.plan import plan_exports
 from .errors import InvalidRequestError, did_you_mean
 from .integrations import load_backend
+from .integrations.paths import list_paths
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -699,7 +700,7 @@ def download_appmetrica(
         strict=strict,
         client=client,
     )
-    return [export.path for export in lease_exports(options)]
+    return list_paths(lease_exports(options))
 
 
 @_suggest_parameters
@@ -727,8 +728,8 @@ def plan_appmetrica(
 ) -> pl.DataFrame:
     """Tell which windows of an export the cache has, and which ones the same call of another function would fetch.
 
-    No export is requested, and nothing is written. Files are not compared with their checksums: a damaged one is
-    noticed when it is read, and fetched again then.
+    No export is requested, and no cached export is touched. Files are not compared with their checksums: a damaged one
+    is noticed when it is read, and fetched again then.
 
     Parameters
     ----------
