@@ -131,7 +131,6 @@ def test_a_range_costs_a_job_for_each_window_that_is_missing(reader: Reader, par
         before = reader.server.preparations
         af.read_appmetrica("events", **shared, **dates)
         assert reader.server.preparations - before == jobs
-    assert reader.server.downloads == reader.server.preparations
 
 
 def test_a_window_is_the_export_of_its_dates(reader: Reader, parameters: dict[str, Any]) -> None:
