@@ -1,9 +1,9 @@
 """AppMetrica Logs API exports as Polars and pandas DataFrames, in one call.
 
 `read_appmetrica` gives a frame of Polars, pandas or Arrow, `scan_appmetrica` a LazyFrame, `iter_appmetrica` batches of
-rows, `download_appmetrica` paths of Parquet files. `list_resources` and `list_fields` list what can be
-exported, and `expand_json` turns JSON in a column into columns. A `Client` holds settings that calls share; a `Cache`
-lists and removes cached exports. Every error is an `AppMetricaError`.
+rows, `download_appmetrica` paths of Parquet files; `plan_appmetrica` tells what they would fetch. `list_resources` and
+`list_fields` list what can be exported, and `expand_json` turns JSON in a column into columns. A `Client` holds
+settings that calls share; a `Cache` lists and removes cached exports. Every error is an `AppMetricaError`.
 
 The examples show what ``appmetrica-frames emulator`` answers.
 """
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from .util.version import __version__
 
 if TYPE_CHECKING:
-    from .api import download_appmetrica, iter_appmetrica, read_appmetrica, scan_appmetrica
+    from .api import download_appmetrica, iter_appmetrica, plan_appmetrica, read_appmetrica, scan_appmetrica
     from .cache.entry import CachedExport
     from .cache.manage import Cache, CacheInfo, PruneResult, VerifyResult
     from .client import Client
@@ -70,6 +70,7 @@ __all__ = [
     "iter_appmetrica",
     "list_fields",
     "list_resources",
+    "plan_appmetrica",
     "read_appmetrica",
     "scan_appmetrica",
 ]
@@ -106,6 +107,7 @@ _PUBLIC = {
     "iter_appmetrica": "api",
     "list_fields": "schema.listing",
     "list_resources": "schema.listing",
+    "plan_appmetrica": "api",
     "read_appmetrica": "api",
     "scan_appmetrica": "api",
 }

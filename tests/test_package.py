@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
 
 PACKAGE = Path(af.__file__).parent
-READERS = [af.read_appmetrica, af.scan_appmetrica, af.iter_appmetrica, af.download_appmetrica]
+READERS = [af.read_appmetrica, af.scan_appmetrica, af.iter_appmetrica, af.download_appmetrica, af.plan_appmetrica]
 HEAVY = {"polars", "pandas", "httpx", "pyarrow"}
 
 
@@ -75,6 +75,7 @@ OWN = {
     "scan_appmetrica": set(),
     "iter_appmetrica": {"cache", "batch_size"},
     "download_appmetrica": set(),
+    "plan_appmetrica": set(),
 }
 
 

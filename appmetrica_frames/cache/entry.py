@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from appmetrica_frames.request.part import MAX_PARTS
+from appmetrica_frames.util.durations import DAY
 
 from .policy import FileTimes
 
@@ -103,6 +104,10 @@ class PendingJob:
     parts: int = 1
     part: int = 0
     refresh: bool = False
+
+    def is_resumable(self, now: float) -> bool:
+        """Tell whether the server can still have the job, or its file."""
+        return 0 <= now - self.requested_at <= DAY
 
     def to_json(self) -> bytes:
         """Return the job as JSON."""

@@ -38,6 +38,7 @@ class State(Enum):
     SETTLED = "settled"  # built so long after the window's end that no more rows are expected
     STALE = "stale"
     MISSING = "missing"
+    PENDING = "pending"  # not to be returned, and the server has accepted a job for it
 
 
 @dataclass(frozen=True, slots=True)

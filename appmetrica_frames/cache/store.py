@@ -88,12 +88,19 @@ class ExportStore(Protocol):
 
 
 class LocalStore:
-    """The exports kept below one directory of this machine."""
+    """The exports kept below one directory of this machine.
 
-    def __init__(self, directory: Path) -> None:
+    Parameters
+    ----------
+    read_only
+        Whether a look-up leaves damaged records where they are.
+    """
+
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         self.directory = directory
         self.root = directory / LAYOUT
         self.locks = Locks(self.root / "locks", self.make_folder)
+        self._read_only = read_only
         self._reported: set[Path] = set()
 
     @cached_property
@@ -121,7 +128,7 @@ class LocalStore:
         wanted = set(request.wire_fields)
         serving = [
             export
-            for export in self._load_all(_subfolders(own.parent, FIELDS_KEY), discard=True)
+            for export in self._load_all(_subfolders(own.parent, FIELDS_KEY), discard=not self._read_only)
             if export.path.parent == own or (not export.is_limited and wanted <= set(export.fields))
         ]
         return sorted(serving, key=lambda export: export.built_not_before, reverse=True)

@@ -10,7 +10,7 @@ import typer
 
 from appmetrica_frames import __version__
 
-from . import cache, emulator, exports, listings
+from . import cache, emulator, exports, listings, plan
 from .output import PROGRAM, TERMINATED, format_examples, handle_errors, show_warning
 
 __all__ = ["app", "run"]
@@ -65,6 +65,7 @@ for group, name, command, examples in (
     (app, "fields", listings.fields, ["fields events", "fields events --json"]),
     (app, "read", exports.read, [f"read installations {DAYS}", f"read events {DAYS} -o events.parquet"]),
     (app, "download", exports.download, [f"download events {DAYS} --max-age 3600"]),
+    (app, "plan", plan.plan, [f"plan events {DAYS} --split day", f"plan events {DAYS} --split week --json"]),
     (cache.app, "ls", cache.ls, ["cache ls", "cache ls --resource events --json"]),
     (cache.app, "info", cache.info, ["cache info"]),
     (cache.app, "verify", cache.verify, ["cache verify"]),

@@ -1,6 +1,7 @@
 """Command-line options, built from the signatures of the library's functions and of `Client`."""
 
 import inspect
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, get_args
@@ -16,6 +17,11 @@ from appmetrica_frames.schema import catalog
 
 from . import completion
 
+NO_LOOKBACK = "none"
+LENGTH = re.compile(r"(?P<number>[0-9]{1,6}(?:\.[0-9]{1,6})?)(?P<unit>[dh])")  # a unit is a must: 7 of what?
+UNITS = {"d": "days", "h": "hours"}
+HOURS_IN_DAY = 24
+
 CLIENT_SETTINGS = ("cache_dir", "max_bytes", "base_url", "prepare_timeout", "progress")
 
 
@@ -29,7 +35,9 @@ class OptionSpec(NamedTuple):
 
 
 SPECS = {
-    "application_id": OptionSpec(str, "The application's number in AppMetrica.", "NUMBER"),
+    "application_id": OptionSpec(
+        list[str], "The application's number in AppMetrica, or several: repeat the option, or use commas.", "NUMBER,..."
+    ),
     "date_since": OptionSpec(
         str, "First day or second, in the application's time zone; also 'yesterday' or '7daysAgo'.", "DATE"
     ),
@@ -53,11 +61,16 @@ SPECS = {
     ),
     "split": OptionSpec(
         str,
-        "Fetch and cache the range as windows of this length.",
+        "Fetch and cache the range as calendar windows; only what is missing or out of date is fetched.",
         "day|week|month",
         completion.choices(get_args(Split)),
     ),
-    "lookback": OptionSpec(float, "With --split: for how long after its end a window can get more rows.", "SECONDS"),
+    "lookback": OptionSpec(
+        str,
+        "With --split: how long after its end a window can get more rows, in days or hours. Files built later are "
+        "final; with none, no file is.",
+        "7d|36h|none",
+    ),
     "max_age": OptionSpec(float, "Accept a file built at most this long ago. Default: the server's rule.", "SECONDS"),
     "refresh": OptionSpec(bool, "Have the server build a new file now."),
     "offline": OptionSpec(bool, "Never use the network; accept a cached file of any age."),
@@ -123,11 +136,31 @@ def parse_values(values: dict[str, Any]) -> dict[str, Any]:
     _check_encoding(values)
     return {
         **values,
+        "application_id": _split_applications(values["application_id"]),
         "fields": _split_names(values["fields"]),
+        "lookback": parse_lookback(values["lookback"]),
         "filters": _split_pairs(values["filters"], option="--filters", split=str.partition),
         # The name of a custom attribute may contain "=", that of a type does not.
         "schema_overrides": _split_pairs(values["schema_overrides"], option="--schema-overrides", split=str.rpartition),
     }
+
+
+def parse_lookback(text: str) -> timedelta | None:
+    """Return the length of time that ``7d`` or ``36h`` says; ``none`` is None."""
+    if text == NO_LOOKBACK:
+        return None
+    found = LENGTH.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(
+            f"{text!r} is not a number of days or hours, such as 7d or 36h, nor {NO_LOOKBACK}.", param_hint="--lookback"
+        )
+    return timedelta(**{UNITS[found["unit"]]: float(found["number"])})
+
+
+def format_lookback(lookback: timedelta) -> str:
+    """Return how the command line says a number of whole days or hours."""
+    hours = round(lookback / timedelta(hours=1))
+    return f"{hours}h" if hours % HOURS_IN_DAY else f"{hours // HOURS_IN_DAY}d"
 
 
 def check_cache_directory(value: str | None) -> str | None:
@@ -166,9 +199,15 @@ def _build_option(parameter: inspect.Parameter) -> inspect.Parameter:
         autocompletion=spec.complete,
     )
     if isinstance(parameter.default, timedelta):
-        parameter = parameter.replace(default=parameter.default.total_seconds())
+        parameter = parameter.replace(default=format_lookback(parameter.default))
     value_type = spec.type | None if parameter.default is None else spec.type
     return parameter.replace(annotation=Annotated[value_type, option])
+
+
+def _split_applications(texts: list[str]) -> str | list[str]:
+    """Return one application as it is, so that the library's errors are about it, and several as a list."""
+    numbers = [number.strip() for text in texts for number in text.split(",")]
+    return numbers if numbers[1:] else numbers[0]
 
 
 def _split_names(texts: list[str] | None) -> list[str] | None:

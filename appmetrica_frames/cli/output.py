@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,12 +43,23 @@ def handle_errors() -> Iterator[None]:
 
 @contextmanager
 def explain_resuming(*, refresh: bool) -> Iterator[None]:
-    """Add to an interrupt how to continue."""
+    """Add to an interrupt how to continue; one of a range says itself how far it is."""
     try:
         yield
-    except KeyboardInterrupt:
-        command = "the same command without --refresh" if refresh else "the same command"
-        raise KeyboardInterrupt(f"{command} continues with the same job") from None
+    except KeyboardInterrupt as interrupt:
+        advice = _advise_range(refresh=refresh) if interrupt.args else _advise_job(refresh=refresh)
+        raise KeyboardInterrupt(*interrupt.args, advice) from None
+
+
+def _advise_job(*, refresh: bool) -> str:
+    command = "the same command without --refresh" if refresh else "the same command"
+    return f"{command} continues with the same job"
+
+
+def _advise_range(*, refresh: bool) -> str:
+    if refresh:  # repeated, it would have all windows built once more
+        return "the same command without --refresh keeps them, and fetches what is missing or out of date"
+    return "the same command fetches the rest"
 
 
 def print_message(text: str) -> None:
@@ -79,13 +90,13 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2, default=_to_plain))
 
 
-def print_table(rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> None:
-    """Print rows under a heading, without borders."""
+def print_table(rows: Iterable[Mapping[str, object]], columns: Iterable[str], *, width: int | None = None) -> None:
+    """Print rows under a heading, without borders; what is longer than the width is cut."""
     lines = [list(columns)]
     lines += [["" if row[column] is None else escape_controls(str(row[column])) for column in lines[0]] for row in rows]
     widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
     for line in lines:
-        typer.echo("  ".join(map(str.ljust, line, widths)).rstrip())
+        typer.echo(_cut("  ".join(map(str.ljust, line, widths)).rstrip(), width))
 
 
 def format_count(count: int, noun: str) -> str:
@@ -99,11 +110,17 @@ def format_examples(*commands: str) -> str:
     return "\b\n" + "\n".join(["Examples:" if commands[1:] else "Example:", *lines])
 
 
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
+
+
 def _to_plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {known.name: getattr(value, known.name) for known in dataclasses.fields(value)}
     if isinstance(value, datetime):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if isinstance(value, Path):
         return str(value)
     raise TypeError(f"{value!r} has no form in JSON")

@@ -119,7 +119,8 @@ def _unify_columns(exports: list[ResolvedExport], *, strict: bool) -> list[Resol
     _warn_of_missing(exports)
     reasons: dict[str, str] = {}
     for export in exports:
-        reasons = {column: export.cached.text_columns.get(column, "") for column in export.fields} | reasons
+        for column in export.fields:
+            reasons[column] = reasons.get(column) or export.cached.text_columns.get(column, "")
     for column, reason in reasons.items():
         if reason and strict:
             raise SchemaError(f"strict=True: {reason}", column=column)

@@ -12,7 +12,7 @@ from appmetrica_frames.logs_api.driver import run_export
 from appmetrica_frames.logs_api.management import is_logs_api_enabled
 from appmetrica_frames.logs_api.queue import get_queue_position
 from appmetrica_frames.logs_api.steps import ResumedJob
-from appmetrica_frames.util.durations import DAY, format_duration
+from appmetrica_frames.util.durations import format_duration
 
 from .ingest import ParquetIngest
 from .schedule import SharedPlaces, application_queue, download_gate
@@ -112,7 +112,7 @@ class ExportFetcher:
     def _find_resumable(self, write: PendingWrite) -> PendingJob | None:
         """Return the job that an interrupted call left behind, for as long as the server can have its file."""
         job, now = write.load_pending_job(), self._clock.now()
-        if job is None or not 0 <= now - job.requested_at <= DAY:
+        if job is None or not job.is_resumable(now):
             return None
         message = f"resuming the job that was requested {format_duration(now - job.requested_at)} ago"
         log.info("%s: %s", self._request.title, message)

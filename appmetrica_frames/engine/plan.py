@@ -11,9 +11,12 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
 
-from appmetrica_frames.cache.policy import check_freshness, settling_time
+from appmetrica_frames.cache.policy import Freshness, State, check_freshness, settling_time
+from appmetrica_frames.cache.store import LocalStore, load_pending_job
 from appmetrica_frames.errors import ExportWindow
 from appmetrica_frames.request.windows import split_request, window_end
+from appmetrica_frames.util.clock import SystemClock
+from appmetrica_frames.util.durations import format_duration
 
 from .zones import find_known_zone
 
@@ -21,9 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from appmetrica_frames.cache.entry import CachedExport
-    from appmetrica_frames.cache.policy import CachePolicy, FileTimes, Freshness
+    from appmetrica_frames.cache.policy import CachePolicy, FileTimes
     from appmetrica_frames.cache.store import ExportStore
     from appmetrica_frames.request.export import ExportRequest
+    from appmetrica_frames.util.clock import Clock
 
     from .options import ReadOptions
 
@@ -70,6 +74,24 @@ class LookUp:
         return self.freshness.reason
 
 
+@dataclass(frozen=True, slots=True)
+class PlannedWindow:
+    """One export of a call that is not made: whether the cache would answer, and why.
+
+    Attributes
+    ----------
+    export
+        The file that would be returned, or else the youngest that is too old, if there is one.
+    age
+        The seconds since that file was built, at the most.
+    """
+
+    request: ExportRequest
+    freshness: Freshness
+    export: CachedExport | None = None
+    age: float | None = None
+
+
 def plan_windows(options: ReadOptions, rejected: Collection[str] = ()) -> tuple[Window, ...]:
     """Return the windows of a call, in the order of their rows in the result.
 
@@ -106,6 +128,56 @@ def look_up(
         stale.append(LookUp(freshness, stale=export))
     # The youngest comes first, and says best what is missing.
     return stale[0] if stale else LookUp(check(None, options.policy, now))
+
+
+def plan_exports(options: ReadOptions, *, clock: Clock | None = None) -> list[PlannedWindow]:
+    """Return what a call would find in the cache and what it would fetch; nothing is sent, and nothing is written."""
+    now = (clock or SystemClock()).now()
+    store = LocalStore(options.settings.cache_directory, read_only=True)
+    memory = store.rejected_fields(options.request.resource, options.settings.origin)
+    rejected = memory.load(now, any_age=options.policy.offline)
+    options = options.at(now)
+    return [_plan_window(window, options, store, now) for window in plan_windows(options, rejected)]
+
+
+def _plan_window(window: Window, options: ReadOptions, store: LocalStore, now: float) -> PlannedWindow:
+    found = _look_up_whole(window, options, store, now)
+    export = found.export or found.stale
+    age = None if export is None else max(0.0, now - export.times.built_not_before)
+    pending = None if found.freshness.is_fresh else _check_pending(window, options, store, now)
+    return PlannedWindow(window.request, pending or found.freshness, export, age)
+
+
+def _look_up_whole(window: Window, options: ReadOptions, store: LocalStore, now: float) -> LookUp:
+    """Look up a window; files that are gone, or not of their size, are passed over as a read would do."""
+    unusable: set[str] = set()
+    while True:
+        found = look_up(window, options, store, now, unusable=unusable)
+        export = found.export or found.stale
+        if export is None and unusable:
+            return LookUp(Freshness(State.MISSING, "the cached file is damaged or gone"))
+        if export is None or _has_its_size(export):
+            return found
+        unusable.add(export.version)
+
+
+def _has_its_size(export: CachedExport) -> bool:
+    try:
+        return export.path.stat().st_size == export.size
+    except OSError:
+        return False
+
+
+def _check_pending(window: Window, options: ReadOptions, store: LocalStore, now: float) -> Freshness | None:
+    """Return since when the server prepares a window, if a call that was interrupted has requested it."""
+    if options.policy.offline:
+        return None
+    job = load_pending_job(store.folder(window.request, options.settings.origin))
+    if job is None or not job.is_resumable(now):
+        return None
+    return Freshness(
+        State.PENDING, f"requested {format_duration(now - job.requested_at)} ago; the same call resumes it"
+    )
 
 
 def _split(options: ReadOptions, request: ExportRequest, rejected: Collection[str]) -> list[Window]:

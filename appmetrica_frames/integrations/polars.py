@@ -17,8 +17,7 @@ def read(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
     first = exports[0]
     if any((export.missing, export.as_text) != (first.missing, first.as_text) for export in exports):
         return _read_through_arrow(exports)
-    paths = [export.path for export in exports]
-    return pl.read_parquet(paths, columns=first.present, glob=False).select(_columns(first))
+    return scan(exports).collect()
 
 
 def _read_through_arrow(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
@@ -32,7 +31,9 @@ def _read_through_arrow(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
 
 def scan(exports: Sequence[ResolvedExport]) -> pl.LazyFrame:
     """Scan the files of exports lazily."""
-    return pl.scan_parquet([export.path for export in exports], glob=False).select(_columns(exports[0]))
+    # An export with more columns than were asked for serves as well.
+    paths = [export.path for export in exports]
+    return pl.scan_parquet(paths, glob=False, extra_columns="ignore").select(_columns(exports[0]))
 
 
 def _columns(export: ResolvedExport) -> list[pl.Expr]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import inspect
 import json
 import shlex
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -42,12 +44,12 @@ def parameters(name: str) -> dict[str, Any]:
 
 def test_the_commands_are_known() -> None:
     assert set(COMMANDS) == {
-        *("demo", "emulator", "apps", "resources", "fields", "read", "download"),
+        *("demo", "emulator", "apps", "resources", "fields", "read", "download", "plan"),
         *("cache ls", "cache info", "cache verify", "cache prune", "cache remove", "cache clear"),
     }
 
 
-@pytest.mark.parametrize(("command", "own"), [("read", {"output"}), ("download", set())])
+@pytest.mark.parametrize(("command", "own"), [("read", {"output"}), ("download", set()), ("plan", {"as_json"})])
 def test_an_export_has_exactly_the_parameters_of_the_library(command: str, own: set[str]) -> None:
     shared = set(inspect.signature(download_appmetrica).parameters) - {"client"}
     assert set(parameters(command)) - own == shared | set(options.CLIENT_SETTINGS)
@@ -67,7 +69,53 @@ def test_an_option_is_its_parameter_with_dashes_and_the_same_default(parameter: 
     assert f"--{parameter.replace('_', '-')}" in option.opts
     assert option.required is (known[parameter].default is inspect.Parameter.empty)
     if not option.required:
-        assert option.default in (known[parameter].default, [])
+        assert option.default in (as_option(known[parameter].default), [])
+
+
+def as_option(default: Any) -> Any:
+    """Return how the command line says a default of the library: a length of time has its unit."""
+    return options.format_lookback(default) if isinstance(default, timedelta) else default
+
+
+@pytest.mark.parametrize(
+    ("text", "length"),
+    [
+        ("7d", timedelta(days=7)),
+        ("0d", timedelta()),
+        ("1.5d", timedelta(hours=36)),
+        ("36h", timedelta(hours=36)),
+        ("none", None),
+    ],
+)
+def test_lookback_is_a_number_with_its_unit_or_none(text: str, length: timedelta | None) -> None:
+    assert options.parse_lookback(text) == length
+
+
+@pytest.mark.parametrize(
+    "text", ["7", "0", "604800", "", "d", "7 d", "-1d", "7w", "7D", "None", "1e3d", "7d36h", "\u0667d"]
+)
+def test_a_lookback_that_could_be_misread_is_rejected(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="such as 7d or 36h, nor none"):
+        options.parse_lookback(text)
+
+
+@pytest.mark.parametrize("length", [timedelta(days=7), timedelta(hours=36), timedelta(hours=1), timedelta(days=30)])
+def test_a_default_that_is_a_length_of_time_is_what_the_option_takes(length: timedelta) -> None:
+    assert options.parse_lookback(options.format_lookback(length)) == length
+
+
+@pytest.mark.parametrize(
+    ("given", "parsed"),
+    [
+        (["1111"], "1111"),
+        (["1111,2222"], ["1111", "2222"]),
+        (["1111", "2222, 3333"], ["1111", "2222", "3333"]),
+        (["1111,"], ["1111", ""]),
+    ],
+)
+def test_several_applications_are_a_list_or_a_repeated_option(given: list[str], parsed: str | list[str]) -> None:
+    values = {"application_id": given, "fields": None, "filters": None, "schema_overrides": None, "lookback": "7d"}
+    assert options.parse_values(values)["application_id"] == parsed
 
 
 @pytest.mark.parametrize("verb", ["ls", "info", "verify", "prune", "remove", "clear"])

@@ -51,10 +51,16 @@ def test_the_examples_run_one_after_another(server: Emulator, ready_url: str, mo
     assert names["sessions"].height > 0
     assert names["sessions"]["session_start_timestamp"].dt.date().unique().to_list() == [date(2024, 7, 1)]
     assert names["plan"].exports == ()
+    assert names["windows"]["state"].to_list() == ["cached"]
+    assert names["all_installs"]["application_id"].unique().to_list() == [1111, 2222]
+    planned = names["plan_appmetrica"]("events", **names["quarter"])["state"]
+    assert planned.to_list() == ["settled"] * 13
+    assert names["quarter_devices"] == names["quarter_events"]["appmetrica_device_id"].n_unique()
     assert names["profiles"].columns == ["profile_id", "favourite category"]
     resources = {"installations", "events", "sessions_starts", "profiles_v2"}
     assert {export.resource for export in Cache().ls()} == resources
-    assert server.preparations == server.downloads
+    exports = {exchange.query for exchange in server.exchanges if "/export/" in exchange.path}
+    assert server.preparations == len(exports), "each is prepared once"
 
 
 def test_the_first_example_is_short() -> None:

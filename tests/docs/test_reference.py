@@ -98,10 +98,10 @@ def test_every_public_name_is_there_with_its_summary(page: Page, anchor: str, th
         assert normalize((inspect.getdoc(thing) or "").split("\n\n")[0]) in normalize(page.below[anchor])
 
 
-@pytest.mark.parametrize("way", ["read_appmetrica", "scan_appmetrica", "iter_appmetrica", "download_appmetrica"])
+@pytest.mark.parametrize("way", [name for name in af.__all__ if name.endswith("_appmetrica")])
 def test_a_signature_has_every_parameter_with_its_default(page: Page, way: str) -> None:
     signature, _, _ = page.below[way].partition("->")
-    shown = {line.partition(":")[0]: line.strip(" ,)") for line in signature.split("\t")}
+    shown = {line.partition(":")[0]: line.strip(" ,") for line in signature.rstrip(" )").split("\t")}
     for name, parameter in inspect.signature(getattr(af, way)).parameters.items():
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
         assert shown[name].endswith(default)

@@ -27,6 +27,8 @@ assert_type(
 )
 assert_type(af.download_appmetrica("push_tokens", application_id=1, max_age=timedelta(hours=1)), list[Path])
 
+assert_type(af.plan_appmetrica("push_tokens", application_id=[1, 2], lookback=None), pl.DataFrame)
+
 with af.iter_appmetrica("push_tokens", application_id=1, batch_size=10) as batches:
     assert_type(batches, pa.RecordBatchReader)
 
