@@ -57,7 +57,7 @@ def _fields(ctx: typer.Context, incomplete: str) -> Completions:
     resources = catalog.resources()
     # While the last option lacks its value, the resource is still among the arguments that are not parsed.
     named = [name for name in (ctx.params.get("resource"), *ctx.args) if name in resources]
-    fields = resources[named[0]].fields.values() if named else ()
+    fields = resources[named[0]].known_fields.values() if named else ()
     return [(field.name, _shorten(field.description)) for field in fields if field.name.startswith(incomplete)]
 
 

@@ -19,7 +19,7 @@ def resources(*, as_json: AsJson = False) -> None:
 
 
 def fields(resource: ResourceName, *, as_json: AsJson = False) -> None:
-    """List the fields of a resource. Legacy fields are in older documentation only."""
+    """List the fields of a resource. Undocumented ones come where they are named; legacy ones may be refused."""
     from appmetrica_frames.schema.listing import list_fields
 
     rows = list_fields(resource).rows(named=True)
@@ -27,8 +27,14 @@ def fields(resource: ResourceName, *, as_json: AsJson = False) -> None:
         print_json(rows)
         return
     for row in rows:
-        row["description"] = f"{'(legacy) ' if row['legacy'] else ''}{row['description']}"
+        row["description"] = _mark(default=row["default"], legacy=row["legacy"]) + row["description"]
     print_table(rows, ("field", "dtype", "description"))
+
+
+def _mark(*, default: bool, legacy: bool) -> str:
+    if legacy:
+        return "(legacy) "
+    return "" if default else "(undocumented) "
 
 
 def apps(*, base_url: BaseUrl = None, as_json: AsJson = False) -> None:

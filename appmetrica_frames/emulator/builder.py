@@ -15,7 +15,7 @@ from .request import ApiError, parse
 from .validation import check_choice, check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable
 
     from .applications import Application
     from .clock import Clock
@@ -37,7 +37,7 @@ class BuildOptions:
     part_builds: PartBuilds = "shared"
     repeated_max_age: RepeatedMaxAge = "join"
     native_json: bool = False
-    answers: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, bytes | Callable[[Build], bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_number("preparation", self.preparation)
@@ -141,6 +141,13 @@ class AppQueue:
                 self.queue.request(request.key, ANY_AGE, now)
             self._sync_with_queue()
 
+    def lose_jobs(self, *, files: bool) -> None:
+        """Lose the unfinished jobs, and the files as well if wanted."""
+        with self._lock:
+            self.queue.lose_jobs(files=files)
+            self._snapshots = Snapshots()
+            self._sync_with_queue()
+
     def list_unfinished(self) -> list[tuple[Job[PreparedFile], ExportRequest, float]]:
         """Return the unfinished jobs, each with its request and its progress."""
         with self._lock:
@@ -230,7 +237,7 @@ class AppQueue:
     def _build_content(self, build: Build) -> PreparedFile:
         override = self._options.answers.get(build.request.resource.name)
         if override is not None:
-            return write_file(self._store, 200, "text/csv", override)
+            return write_file(self._store, 200, "text/csv", override(build) if callable(override) else override)
         export = Export(
             build.request,
             self._population,

@@ -120,6 +120,13 @@ class Queue(Generic[Content]):
         if key in self.files:
             self.dropped.append(self.files.pop(key).content)
 
+    def lose_jobs(self, *, files: bool) -> None:
+        """Lose the unfinished jobs, and the files as well if wanted."""
+        self.dropped.extend(job.file.content for job in self.jobs if job.file is not None)
+        self.jobs.clear()
+        for key in tuple(self.files) if files else ():
+            self.drop(key)
+
     def get_current_job(self) -> Job[Content] | None:
         return self.jobs[0] if self.jobs else None
 

@@ -160,7 +160,7 @@ def _parse_address(file_name: str) -> tuple[Resource, Literal["csv", "json"]]:
 
 
 def list_known_fields(resource: Resource) -> tuple[str, ...]:
-    return (*resource.fields, *(CUSTOM_ATTRIBUTES if resource.custom_attributes else ()))
+    return (*resource.known_fields, *(CUSTOM_ATTRIBUTES if resource.custom_attributes else ()))
 
 
 def _check_names(resource: Resource, parameters: dict[str, str]) -> None:

@@ -23,10 +23,10 @@ from .simulation.population import Population
 from .validation import check_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
-    from .builder import PartBuilds
+    from .builder import Build, PartBuilds
     from .clock import Clock
     from .exchanges import Exchange
     from .faults.plan import PlanSpec
@@ -84,8 +84,9 @@ class Emulator:
     clock : Clock
     exchanges : list of Exchange
         The last 10,000 requests and responses.
-    answers : dict of str to bytes
-        CSV bytes by resource, to build files from instead of simulated rows.
+    answers : dict of str to bytes or callable
+        CSV bytes by resource, to build files from instead of simulated rows; or a function of the build that returns
+        them, or raises the error that the job ends with.
 
     Examples
     --------
@@ -120,7 +121,7 @@ class Emulator:
         self.token = TOKEN
         self.application_id, self.other_application_id = (known.id for known in APPLICATIONS)
         self.exchanges: list[Exchange] = []
-        self.answers: dict[str, bytes] = {}
+        self.answers: dict[str, bytes | Callable[[Build], bytes]] = {}
         options = BuildOptions(
             preparation=preparation,
             preparation_per_day=preparation_per_day,
@@ -212,6 +213,17 @@ class Emulator:
             If the queue has no room for them.
         """
         self._queues[application_id or self.application_id].add_foreign_jobs(jobs)
+
+    def lose_jobs(self, *, files: bool = False) -> None:
+        """Lose the unfinished jobs of all applications without a word, as a server that is restarted does.
+
+        Parameters
+        ----------
+        files : bool
+            Whether the prepared files are lost, too.
+        """
+        for queue in self._queues.values():
+            queue.lose_jobs(files=files)
 
     def wait_until_idle(self) -> None:
         """Wait until no file is being built, so that a test can move the clock."""

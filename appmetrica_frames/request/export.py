@@ -221,12 +221,12 @@ def _check_fields(kind: catalog.Resource, fields: Iterable[str] | None, declared
 def _check_field(kind: catalog.Resource, name: object, declared: frozenset[str]) -> None:
     if not isinstance(name, str) or not name.strip() or "," in name:
         raise InvalidRequestError(f"A field name is a text without commas, not {name!r}.")
-    if name in kind.fields or name in declared:
+    if name in kind.known_fields or name in declared:
         return
     legacy = " Only older documentation has it." if name in kind.legacy_fields else ""
     custom = "a custom profile attribute or " if kind.custom_attributes else ""
     raise InvalidRequestError(
-        f"{kind.name} has no documented field {name!r}.{legacy}{did_you_mean(name, kind.fields)} "
+        f"{kind.name} has no documented field {name!r}.{legacy}{did_you_mean(name, kind.known_fields)} "
         f"If it is {custom}a field newer than this catalogue, declare its type: "
         f"schema_overrides={{{name!r}: 'string'}}."
     )

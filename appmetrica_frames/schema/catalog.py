@@ -33,7 +33,7 @@ ResourceName: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One documented column: its name, its type, and in words its unit and meaning."""
+    """One column of an export: its name, its type, and in words its unit and meaning."""
 
     name: str
     type: FieldType
@@ -55,6 +55,10 @@ class Resource:
         Whether names of custom profile attributes may stand among the fields.
     legacy_fields
         Names that older documentation has and the current one has not.
+    undocumented_fields
+        Fields that no documentation of the resource lists, and that real exports have; requested where they are named.
+    fields
+        The documented fields: those that a call without ``fields`` requests.
     """
 
     name: str
@@ -64,11 +68,17 @@ class Resource:
     date_dimension: bool
     custom_attributes: bool
     legacy_fields: tuple[str, ...]
+    undocumented_fields: dict[str, Field]
     fields: dict[str, Field]
 
+    @property
+    def known_fields(self) -> dict[str, Field]:
+        """The fields that may be named without their type."""
+        return self.fields | self.undocumented_fields
+
     def wire_type(self, name: str) -> FieldType:
-        """Return what a field's cells hold; those of fields that nobody documented hold text."""
-        return self.fields[name].type if name in self.fields else "string"
+        """Return what a field's cells hold; those of fields that the catalogue lacks hold text."""
+        return self.known_fields[name].type if name in self.known_fields else "string"
 
 
 @cache
@@ -90,5 +100,5 @@ def resource(name: str) -> Resource:
 
 
 def _resource(name: str, facts: dict[str, Any], fields: dict[str, Field]) -> Resource:
-    own = {field: fields[field] for field in facts["fields"]}
-    return Resource(name, **{**facts, "legacy_fields": tuple(facts["legacy_fields"]), "fields": own})
+    described = {kind: {field: fields[field] for field in facts[kind]} for kind in ("undocumented_fields", "fields")}
+    return Resource(name, **{**facts, "legacy_fields": tuple(facts["legacy_fields"]), **described})

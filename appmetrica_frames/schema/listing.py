@@ -49,7 +49,7 @@ def list_resources() -> pl.DataFrame:
 
 
 def list_fields(resource: str) -> pl.DataFrame:
-    """List the documented fields of an export resource.
+    """List the fields of an export resource.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def list_fields(resource: str) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        One row per field, in the documented order and then the legacy ones: ``field``, ``dtype`` (the Polars dtype
-        of its column), ``unit``, ``description`` (text) and ``legacy`` (bool: only older documentation has it,
-        and the server may refuse it).
+        One row per field, in the documented order, then the undocumented and the legacy ones: ``field``, ``dtype``
+        (the Polars dtype of its column), ``unit``, ``description`` (text), ``default`` (bool: a call without
+        ``fields`` requests it) and ``legacy`` (bool: only older documentation has it, and the server may refuse it).
 
     Raises
     ------
@@ -81,9 +81,13 @@ def list_fields(resource: str) -> pl.DataFrame:
     import polars as pl
 
     kind = catalog.resource(resource)
-    rows = [(f.name, DTYPES[f.type], f.unit, f.description, False) for f in kind.fields.values()]
-    rows += [(name, "String", "text", "In older documentation only.", True) for name in kind.legacy_fields]
-    return pl.DataFrame(rows, schema=["field", "dtype", "unit", "description", "legacy"], orient="row")
+    rows = [_row(field, default=field.name in kind.fields) for field in kind.known_fields.values()]
+    rows += [(name, "String", "text", "In older documentation only.", False, True) for name in kind.legacy_fields]
+    return pl.DataFrame(rows, schema=["field", "dtype", "unit", "description", "default", "legacy"], orient="row")
+
+
+def _row(field: catalog.Field, *, default: bool) -> tuple[str, str, str, str, bool, bool]:
+    return field.name, DTYPES[field.type], field.unit, field.description, default, False
 
 
 DTYPES: dict[catalog.FieldType, str] = {

@@ -325,11 +325,19 @@ def test_every_resource_arrives_with_every_documented_field(server: Emulator, cl
         frame = af.read_appmetrica(
             name, application_id=server.application_id, client=client, strict=True, **(week if dates else {})
         )
-        assert frame.columns == af.list_fields(name).filter(~pl.col("legacy"))["field"].to_list()
-        assert [str(dtype) for dtype in frame.dtypes] == af.list_fields(name).filter(~pl.col("legacy"))[
-            "dtype"
-        ].to_list()
+        assert frame.columns == af.list_fields(name).filter("default")["field"].to_list()
+        assert [str(dtype) for dtype in frame.dtypes] == af.list_fields(name).filter("default")["dtype"].to_list()
         assert frame.height > 0
+
+
+@pytest.mark.parametrize("resource", ["events", "installations"])
+def test_a_field_that_only_real_exports_have_arrives(resource: str, server: Emulator, client: af.Client) -> None:
+    week: dict[str, Any] = {"date_since": "2024-07-22", "date_until": "2024-07-28"}
+    frame = af.read_appmetrica(
+        resource, application_id=server.application_id, fields=["android_id", "os_name"], client=client, **week
+    )
+    assert frame.filter(os_name="android")["android_id"].null_count() < frame.height
+    assert frame.schema == {"android_id": pl.String, "os_name": pl.String}
 
 
 def test_filters_and_limit_reach_the_server(server: Emulator, client: af.Client) -> None:

@@ -88,7 +88,7 @@ def test_every_field_is_completed_on_a_line_of_its_own(
     with pytest.raises(SystemExit):
         cli.app(prog_name="appmetrica-frames")
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
-    assert [name for name, _ in lines] == list(catalog.resources()[resource].fields)
+    assert [name for name, _ in lines] == list(catalog.resources()[resource].known_fields)
     assert all(text for _, text in lines)
 
 

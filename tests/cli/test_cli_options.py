@@ -151,15 +151,18 @@ def test_every_command_explains_itself_with_an_example_that_it_understands(name:
         COMMANDS[name].make_context(name, example[1 + len(name.split()) :])
 
 
-def test_fields_prints_the_catalogue_as_a_table(command: Command) -> None:
-    result = command("fields", "events")
+@pytest.mark.parametrize("resource", ["clicks", "installations"])
+def test_fields_prints_the_catalogue_as_a_table(resource: str, command: Command) -> None:
+    result = command("fields", resource)
     assert result.returncode == 0, result.stderr
     heading, *lines = result.stdout.splitlines()
     assert heading.split() == ["field", "dtype", "description"]
-    listed = appmetrica_frames.list_fields("events")
+    listed = appmetrica_frames.list_fields(resource)
     assert [line.split()[0] for line in lines] == listed["field"].to_list()
     legacy = [line.split()[0] for line in lines if "(legacy)" in line]
-    assert legacy == listed.filter("legacy")["field"].to_list()
+    assert legacy == listed.filter("legacy")["field"].to_list() != []
+    undocumented = [line.split()[0] for line in lines if "(undocumented)" in line]
+    assert undocumented == listed.filter(default=False, legacy=False)["field"].to_list()
 
 
 def test_fields_prints_the_catalogue_as_json(command: Command) -> None:

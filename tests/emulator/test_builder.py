@@ -137,3 +137,28 @@ def test_finished_and_rejected_requests_are_forgotten(api: ApiClient) -> None:
     for limit in range(1, 9):
         api.poll(limit=limit)
     assert api.server._queues[api.server.application_id]._requests == {}
+
+
+def test_a_file_can_be_made_by_a_function_of_its_build(start_emulator: StartEmulator) -> None:
+    api = start_emulator(preparation=100.0)
+    api.server.answers["events"] = lambda build: f"city\n{build.request.part} {build.as_of}".encode()
+    asked_at = api.server.clock.now()
+    assert api.get(parts_count=2, part_number=1).status_code == 202
+    api.server.wait_until_idle()
+    api.server.clock.advance(100.0)
+    assert api.download(parts_count=2, part_number=1) == f"city\n(1, 2) {asked_at}"
+
+
+@pytest.mark.parametrize("files", [False, True])
+def test_lost_jobs_and_files_are_requested_anew(start_emulator: StartEmulator, files: bool) -> None:  # noqa: FBT001
+    api = start_emulator(preparation=100.0)
+    api.get()
+    api.server.wait_until_idle()
+    api.server.clock.advance(100.0)
+    api.download()
+    for city in ("Minsk", "Omsk"):
+        api.get(city=city)
+    assert len(api.list_jobs()) == 2
+    api.server.lose_jobs(files=files)
+    assert api.list_jobs() == []
+    assert api.get().status_code == (202 if files else 200)

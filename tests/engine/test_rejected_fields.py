@@ -69,7 +69,7 @@ def test_they_are_null_columns_with_one_warning(parameters: dict[str, Any]) -> N
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert frame.height > 0
-    documented = af.list_fields("push_tokens").filter(~pl.col("legacy"))
+    documented = af.list_fields("push_tokens").filter("default")
     assert frame.columns == documented["field"].to_list()
     assert {name: str(dtype) for name, dtype in frame.schema.items()} == dict(
         documented.select("field", "dtype").rows()

@@ -50,7 +50,6 @@ def events(**words: Any) -> ExportRequest:
         ({"fields": "event_name"}, r"fields=\['event_name'\]"),
         ({"fields": ["event_nmae"]}, "Did you mean 'event_name'"),
         ({"fields": ["event_name", "event_name"]}, "more than once"),
-        ({"fields": ["android_id"]}, "older documentation"),
         ({"fields": [""]}, "a text without commas"),
         ({"fields": ["a,b"]}, "without commas"),
         ({"fields": [1]}, "a text without commas"),
@@ -81,11 +80,24 @@ def test_what_cannot_be_asked_is_said_with_what_to_do(words: dict[str, Any], hin
         ("cohorts", {}, "The resources are: clicks"),
         ("push_tokens", {"date_since": "2024-07-01"}, "takes no dates"),
         ("profiles_v2", {"fields": ["Любимый цвет"]}, "custom profile attribute"),
+        ("clicks", {"date_until": "2024-07-01", "fields": ["profile_id"]}, "older documentation"),
+        ("installations", {"date_until": "2024-07-01", "fields": ["android_ids"]}, "Did you mean 'android_id'"),
     ],
 )
 def test_resources_differ_in_what_they_take(resource: str, words: dict[str, Any], hint: str) -> None:
     with pytest.raises(InvalidRequestError, match=hint):
         build_request(resource, application_id=1, **{"date_since": None, **words})
+
+
+@pytest.mark.parametrize("resource", ["events", "installations"])
+def test_fields_that_only_real_exports_have_are_requested_where_they_are_named(resource: str) -> None:
+    dates: dict[str, Any] = {"date_since": "2024-07-01", "date_until": "2024-07-01"}
+    named = build_request(resource, application_id=1, fields=["android_id"], filters={"android_id": "a"}, **dates)
+    assert named.fields == ("android_id",)
+    assert ("android_id", "a") in named.params
+    assert "android_id" not in build_request(resource, application_id=1, **dates).fields
+    (row,) = appmetrica_frames.list_fields(resource).filter(field="android_id").rows(named=True)
+    assert (row["default"], row["legacy"], row["dtype"]) == (False, False, "String")
 
 
 @pytest.mark.parametrize("resource", ["push_tokens", "profiles", "postbacks", "events"])
