@@ -77,6 +77,10 @@ class PseudoTerminal:
     def __init__(self, columns: int, lines: int = 24) -> None:
         self.keyboard, descriptor = pty.openpty()
         fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        # By default, Ctrl-C drops what is not shown yet: part of a drawing, where rows are drawn without a pause.
+        attributes = termios.tcgetattr(descriptor)
+        attributes[3] |= termios.NOFLSH
+        termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
         self.stream = os.fdopen(descriptor, "w", encoding="utf-8")
         self._cells = Cells(columns, lines)
         self._decoder = codecs.getincrementaldecoder("utf-8")()
@@ -98,16 +102,16 @@ class PseudoTerminal:
         return self._cells.rows
 
     def wait_for(self, condition: Callable[[list[str]], bool]) -> list[str]:
-        """Return the rows once they fulfil a condition."""
+        """Return the rows once there are some that fulfil a condition."""
         with self._changed:
-            assert self._changed.wait_for(lambda: condition(self.rows), PATIENCE), self.rows
+            assert self._changed.wait_for(lambda: bool(self.rows) and condition(self.rows), PATIENCE), self.rows
             return self.rows
 
     def settle(self) -> list[str]:
         """Return the rows once all that was written is on the screen."""
         self.stream.write("$")
         self.stream.flush()
-        rows = self.wait_for(lambda rows: bool(rows) and rows[-1].startswith("$"))
+        rows = self.wait_for(lambda rows: rows[-1].startswith("$"))
         return rows[:-1]
 
     def _read(self) -> None:
