@@ -64,16 +64,21 @@ class RangeStats:
         """Whether the server has prepared a window."""
         return self._prepared > 0
 
+    @property
+    def _downloading(self) -> int:
+        return sum(window.transfer.stage == "downloading" for window in self._open)
+
     def open(self, window: WindowReporter) -> None:
         """Count a window as in progress."""
         if self._preparing_since is None:
             self._preparing_since = self._clock()
         self._open.add(window)
 
-    def mark_prepared(self) -> None:
-        """Count a window as prepared by the server."""
-        self._prepared += 1
+    def mark_prepared(self, window: WindowReporter) -> None:
+        """Count a window as prepared by the server, as of now; again with each of its parts."""
+        self._prepared += not window.is_prepared
         self._prepared_at = self._clock()
+        window.is_prepared = True
 
     def close(self, window: WindowReporter) -> None:
         """Count a window as no longer in progress, and add up what it received."""
@@ -87,7 +92,7 @@ class RangeStats:
 
         The server prepares one after another, so each takes the time that passes between two.
         """
-        left = self.windows - self.cached - self.failed - self._prepared
+        left = self.windows - self.done - self.failed - self._downloading
         if self._preparing_since is None or not self.has_prepared or left <= 0:
             return None
         each = (self._prepared_at - self._preparing_since) / self._prepared
@@ -96,7 +101,7 @@ class RangeStats:
 
     def describe(self) -> list[Detail]:
         """Describe how far the range is."""
-        downloading = sum(window.transfer.stage == "downloading" for window in self._open)
+        downloading = self._downloading
         preparing = len(self._open) - downloading
         received = self._received + sum(window.transfer.received for window in self._open)
         left = self.time_left()
@@ -113,12 +118,10 @@ class RangeStats:
 
     def format_summary(self) -> str:
         """Describe the whole range once it is there."""
-        fetched = "fetched" if self.cached else f"{'window' if self.fetched == 1 else 'windows'} fetched"
-        parts = []
-        if self.cached:
-            parts.append(f"{count_of(self.cached, 'window')} from the cache")
+        parts = [f"{count_of(self.cached, 'window')} from the cache"] if self.cached else []
         if self.fetched:
-            parts.append(f"{self.fetched:,} {fetched} ({format_bytes(self._received)}, {count_of(self._rows, 'row')})")
+            fetched = f"{self.fetched:,}" if parts else count_of(self.fetched, "window")
+            parts.append(f"{fetched} fetched ({format_bytes(self._received)}, {count_of(self._rows, 'row')})")
         return f"ready in {format_duration(self._clock() - self._started_at)}: {', '.join(parts)}"
 
 
@@ -228,14 +231,16 @@ class WindowReporter:
     ----------
     jobs_ahead
         The jobs before this one in the server's queue, while that is known.
+    is_prepared
+        Whether the server has prepared it, or its first part.
     """
 
     def __init__(self, label: str, whole: RangeProgress) -> None:
         self.transfer = TransferStats(clock=whole.clock)
         self.jobs_ahead: int | None = None
+        self.is_prepared = False
         self._label = label
         self._whole = whole
-        self._is_prepared = False
 
     @property
     def is_visible(self) -> bool:
@@ -262,8 +267,6 @@ class WindowReporter:
         self.jobs_ahead = position.jobs_ahead if position else None
 
     def _download(self, size: int) -> None:
-        self.transfer.enter("downloading", size)
         self.jobs_ahead = None
-        if not self._is_prepared:
-            self._is_prepared = True
-            self._whole.stats.mark_prepared()
+        if self.transfer.enter("downloading", size):
+            self._whole.stats.mark_prepared(self)

@@ -96,8 +96,8 @@ def describe_wait(waited: float, fraction: float | None, position: QueuePosition
     known = best_fraction(fraction, position)
     waiting = f"waiting {format_duration(waited)}"
     if position and position.jobs_ahead:
-        return [Detail(waiting), Detail(f"{count_of(position.jobs_ahead, 'job')} before it")]
-    return [Detail(waiting)] if known is None else [Detail(waiting), Detail(f"{known:.0%} prepared")]
+        return [Detail(waiting, 1), Detail(f"{count_of(position.jobs_ahead, 'job')} before it")]
+    return [Detail(waiting)] if known is None else [Detail(waiting, 1), Detail(f"{known:.0%} prepared")]
 
 
 def best_fraction(fraction: float | None, position: QueuePosition | None) -> float | None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 MIN_TITLE = 8  # columns
 ELLIPSIS = "…"
 _YEAR = re.compile(r"\b\d{4}-(?=\d\d-\d\d\b)")
+_REPEATED_YEAR = re.compile(r"(\b(\d{4}-)\d\d-\d\d.* to )\2")
 
 
 class Detail(NamedTuple):
@@ -32,16 +33,17 @@ def join_details(details: Sequence[Detail]) -> str:
 
 
 def fit_line(title: str, details: Sequence[Detail], width: int) -> str | None:
-    """Return a line of at most so many columns, if what always has to be shown fits.
+    """Return a line of at most so many columns; None if the title would have to be cut.
 
-    Details are left out one rank after another, and the years of the title's dates before each.
+    What is left out, in this order: a year that the title repeats, details, and all years of the title.
     """
-    for text in _shorter_texts(details):
-        for shorter in (title, _YEAR.sub("", title)):
-            line = f"{shorter}: {text}"
-            if len(line) <= width:
-                return line
-    return None
+    lines = [
+        f"{shorter}: {text}"
+        for titles in ((title, _REPEATED_YEAR.sub(r"\1", title)), (_YEAR.sub("", title),))
+        for text in _shorter_texts(details)
+        for shorter in titles
+    ]
+    return next(filter(lambda line: len(line) <= width, lines), None)
 
 
 def cut_line(title: str, details: Sequence[Detail], width: int) -> str:

@@ -77,6 +77,20 @@ def parse_date_range(
     return _format(first), _format(last)
 
 
+def describe_range(since: str, until: str) -> str:
+    """Describe a range to people: whole days without times of day, and no day twice.
+
+    Parameters
+    ----------
+    since, until
+        Both ends, as `parse_date_range` returns them.
+    """
+    (first, begins), (last, ends) = since.split(), until.split()
+    if (begins, ends) == (str(time.min), str(LAST_SECOND)):
+        return first if first == last else f"{first} to {last}"
+    return f"{since} to {ends if first == last else until}"
+
+
 def refuse_dates(since: Moment | None, until: Moment | None, *, resource: str) -> None:
     """Refuse dates for a resource that exports its whole current set."""
     if since is not None or until is not None:

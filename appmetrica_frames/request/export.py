@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 from appmetrica_frames.errors import InvalidRequestError, did_you_mean
 from appmetrica_frames.schema import catalog
 
-from .dates import Moment, parse_date_range, refuse_dates
+from .dates import Moment, describe_range, parse_date_range, refuse_dates
 from .part import WHOLE, Part
 
 if TYPE_CHECKING:
@@ -101,8 +101,15 @@ class ExportRequest:
 
     @property
     def title(self) -> str:
-        """What the export is called in logs and progress."""
-        return self.resource
+        """What the export is called in logs and progress, as in ``events of 1111, 2024-07-01 to 2024-07-07``."""
+        subject = f"{self.resource} of {self.application_id}"
+        return f"{subject}, {self.period}" if self.period else subject
+
+    @property
+    def period(self) -> str:
+        """The dates of the export, as in ``2024-07-01 to 2024-07-07``; empty where it has none."""
+        params = dict(self.params)
+        return describe_range(params["date_since"], params["date_until"]) if "date_since" in params else ""
 
     def without(self, names: Collection[str]) -> ExportRequest:
         """Return the request without some of its fields."""

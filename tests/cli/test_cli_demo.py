@@ -40,8 +40,9 @@ def test_the_demo_shows_a_whole_export_in_under_a_minute(command: Command, folde
     assert "The same frame, 0 requests to the server." in result.stdout
     assert re.search(r"From the server +\d+\.\d\d s\nFrom the cache +\d+\.\d\d s", result.stdout)
     assert len(re.findall(rf"{re.escape(str(folder))}\S+\.parquet", result.stdout)) == 2
-    assert re.search(r"events: waiting \d s, \d+% prepared", result.stderr)
-    assert re.search(r"events: ready in \d+ s, [\d.]+ MB downloaded(, [\d.]+ [kM]B/s)?, [\d,]+ rows", result.stderr)
+    assert re.search(r"events of \d+, [\d-]+: waiting \d s, \d+% prepared", result.stderr)
+    summary = r"events of \d+, [\d-]+: ready in \d+ s, [\d.]+ MB downloaded(, [\d.]+ [kM]B/s)?, [\d,]+ rows"
+    assert re.search(summary, result.stderr)
     assert list(folder.iterdir()) == []
 
 

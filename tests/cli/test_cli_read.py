@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 DAYS = ("--application-id", 1111, "--date-since", "2024-07-28", "--date-until", "2024-07-29")
 COLUMNS = ["event_name", "event_timestamp", "event_json", "appmetrica_device_id"]
+TITLE = "events of 1111, 2024-07-28 to 2024-07-29"
 READ = ("read", "events", *DAYS, "--fields", ",".join(COLUMNS[:2]), "--fields", ",".join(COLUMNS[2:]))
 
 
@@ -55,9 +56,10 @@ def test_outside_a_terminal_progress_is_a_few_lines(command: Command, server_env
     assert len(result.stdout.splitlines()) == 1
     assert "\r" not in result.stderr
     waiting, downloading, ready = result.stderr.splitlines()
-    assert waiting.startswith("events: waiting 0 s")
-    assert downloading.startswith("events: downloading ")
-    assert re.fullmatch(r"events: ready in \d+ s, [\d.]+ kB downloaded(, .+B/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", ready)
+    assert waiting.startswith(f"{TITLE}: waiting 0 s")
+    assert downloading.startswith(f"{TITLE}: downloading ")
+    summary = ready.removeprefix(f"{TITLE}: ")
+    assert re.fullmatch(r"ready in \d+ s, [\d.]+ kB downloaded(, .+B/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", summary)
 
 
 def test_a_parquet_file_holds_what_the_library_reads(
@@ -96,7 +98,7 @@ def test_download_prints_the_paths_of_the_cached_files(
 ) -> None:
     result = command("download", *READ[1:], **server_environment)
     assert result.returncode == 0
-    assert re.fullmatch(r"events: from the cache, built at most \d+ s ago\n", result.stderr)
+    assert re.fullmatch(rf"{TITLE}: from the cache, built at most \d+ s ago\n", result.stderr)
     assert result.stdout.splitlines() == [str(export.path) for export in Cache().ls()]
     assert_frame_equal(pl.read_parquet(result.stdout.splitlines(), columns=COLUMNS), expected, check_column_order=False)
 
@@ -116,7 +118,7 @@ def test_a_stale_file_is_used_when_the_quota_is_used_up(command: Command) -> Non
     assert result.returncode == 0
     assert result.stdout.startswith(f"shape: ({frame.height:_}, 1)")
     progress, warning = result.stderr.splitlines()
-    assert progress.startswith("push_tokens: from the cache, built at most")
+    assert progress.startswith("push_tokens of 1111: from the cache, built at most")
     assert warning.startswith("appmetrica-frames: CacheWarning: ")
     assert "A cached file is returned instead" in warning
 

@@ -24,6 +24,7 @@ import struct
 import termios
 
 DAY = ("--application-id", "1111", "--date-since", "2024-07-01", "--date-until", "2024-07-01")
+TITLE = "events of 1111, 2024-07-01"
 # The process makes the terminal its own, as a shell would, so that Ctrl-C reaches it.
 IN_ITS_TERMINAL = """
 import fcntl, signal, termios
@@ -123,7 +124,7 @@ def test_ctrl_c_leaves_one_line_on_how_to_continue(
     terminal: Callable[..., Terminal], command: str, columns: int
 ) -> None:
     screen = terminal(columns, command, "events", *DAY)
-    screen.shows("events: waiting")
+    screen.shows(f"{TITLE}: waiting")
     screen.type(b"\x03")
     assert screen.rows == ["appmetrica-frames: interrupted; the same command continues with the same job"]
     assert screen.process.returncode == 130
@@ -133,11 +134,11 @@ def test_one_line_stays_of_a_download_and_one_of_a_read_from_the_cache(
     terminal: Callable[..., Terminal], slow: Emulator
 ) -> None:
     screen = terminal(80, "download", "events", *DAY, "--fields", "event_name")
-    screen.shows("events: waiting")
+    screen.shows(f"{TITLE}: waiting")
     slow.clock.advance(3600)
     ready, *path = screen.rows
-    assert ready.startswith("events: ready in ")
+    assert ready.startswith(f"{TITLE}: ready in ")
     assert "".join(path).endswith(".parquet")
     again = terminal(80, "download", "events", *DAY, "--fields", "event_name")
-    assert again.rows[0].startswith("events: from the cache, built at most ")
+    assert again.rows[0].startswith(f"{TITLE}: from the cache, built at most ")
     assert again.rows[1:] == path

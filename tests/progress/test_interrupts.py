@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
-import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 import tqdm as tqdm_package
-from tqdm import tqdm
 
 from appmetrica_frames import progress
-from appmetrica_frames.progress import ProgressBar, report_progress
+from appmetrica_frames.progress import ProgressBar, report_progress, report_range
 from appmetrica_frames.progress import stream as stream_module
 
 if TYPE_CHECKING:
@@ -31,11 +29,19 @@ import pty
 import struct
 import termios
 
+from screens import Cells
+
 COLUMNS = 80
-KEPT = {"events: resuming", "events: ready in 3 s, 2 MB downloaded, 1 MB/s", ""}
+KEPT = {
+    "events: resuming",
+    "events: ready in 3 s, 2 MB downloaded, 1 MB/s",
+    "events: ready in 3 s: 1 window from the cache, 1 fetched (2 MB, 0 rows)",
+    "^C",  # what is typed where no bar is stays, as in every program
+}
 DRAWING = tuple(str(Path(str(module.__file__)).parent) for module in (tqdm_package, progress))
 
 Stack = tuple[object, ...]
+Report: TypeAlias = "Callable[[Callable[[], float]], None]"
 
 
 class Screen(io.StringIO):
@@ -69,15 +75,12 @@ class Screen(io.StringIO):
         raise KeyboardInterrupt
 
     @property
-    def lines(self) -> list[str]:
-        return [_overwrite(line) for line in self.getvalue().split("\n")]
+    def rows(self) -> list[str]:
+        return Cells(COLUMNS).feed(self.getvalue().replace("\n", "\r\n")).rows
 
-
-def _overwrite(line: str) -> str:
-    cells: list[str] = []
-    for piece in line.split("\r"):
-        cells[: len(piece)] = piece
-    return "".join(cells).rstrip()
+    def erase(self) -> None:
+        self.seek(0)
+        self.truncate()
 
 
 class Countdown:
@@ -99,10 +102,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Screen]:
     fcntl.ioctl(descriptor, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
     screen = Screen(descriptor)
     monkeypatch.setattr(stream_module, "sys", SimpleNamespace(stderr=screen, stdout=screen, modules=sys.modules))
-    lock = tqdm.get_lock()
-    tqdm.set_lock(threading.RLock())  # tqdm's own lock, a pair, may stay half taken
     yield screen
-    tqdm.set_lock(lock)
     os.close(keyboard)
     os.close(descriptor)
 
@@ -124,20 +124,29 @@ def ticks() -> Callable[[], float]:
     return lambda: next(instants, last)
 
 
+def report_windows(clock: Callable[[], float]) -> None:
+    """Report a range of two windows, one of them cached, with a message first."""
+    with report_range("events", windows=2, wanted=None, clock=clock) as progress:
+        progress.message("resuming")
+        progress.finish_window(None, cached=True)
+        window = progress.open_window("2024-07-01")
+        window.preparing(0.0, None)
+        window.downloading(2_000_000, 2_000_000)
+        progress.finish_window(window, cached=False)
+
+
 def assert_clean(screen: Screen) -> None:
-    *above, last = screen.lines
-    assert set(above) <= KEPT, screen.getvalue()
-    assert last in {"", "^C"}, screen.getvalue()  # what is typed where no bar is stays, as in every program
+    assert set(screen.rows) <= KEPT, screen.getvalue()
 
 
-def test_an_interrupt_at_any_write_or_flush_leaves_a_clean_screen(screen: Screen) -> None:
+@pytest.mark.parametrize("report", [report_export, report_windows])
+def test_an_interrupt_at_any_write_or_flush_leaves_a_clean_screen(screen: Screen, report: Report) -> None:
     interrupted = 0
     while True:
-        screen.seek(0)
-        screen.truncate()
+        screen.erase()
         screen.on_call = Countdown(interrupted + 1, screen.type_ctrl_c)
         try:
-            report_export(ticks())
+            report(ticks())
         except KeyboardInterrupt:
             interrupted += 1
             screen.on_call = lambda: None
@@ -147,19 +156,45 @@ def test_an_interrupt_at_any_write_or_flush_leaves_a_clean_screen(screen: Screen
     assert interrupted > 30
 
 
-def test_an_interrupt_at_any_call_while_drawing_leaves_a_clean_screen(screen: Screen) -> None:
+@pytest.mark.parametrize("report", [report_export, report_windows])
+def test_an_interrupt_at_any_call_while_drawing_leaves_a_clean_screen(screen: Screen, report: Report) -> None:
     """Python looks for signals where a function begins and where a built-in one returns."""
-    report_export(ticks())  # what is done once only is done
+    for moment in moments_of(report):
+        screen.erase()
+        with pytest.raises(KeyboardInterrupt), profiled(Interrupter(moment, screen)):
+            report(ticks())
+        assert_clean(screen)
+
+
+@pytest.mark.parametrize("report", [report_export, report_windows])
+def test_an_interrupt_leaves_the_row_of_another_export_alone(screen: Screen, report: Report) -> None:
+    """The other one goes on, in another thread."""
+    other = ProgressBar("crashes", clock=lambda: 0.0)
+    other.preparing(0.0, None)
+    moments = moments_of(report)
+    other.close()
+    for moment in moments:
+        screen.erase()
+        other.preparing(1.0, None)
+        with pytest.raises(KeyboardInterrupt), profiled(Interrupter(moment, screen)):
+            report(ticks())
+        other.preparing(2.0, None)
+        *above, row = screen.rows
+        assert set(above) <= KEPT, screen.getvalue()
+        assert row.startswith("crashes: waiting 2 s |"), screen.getvalue()
+        other.close()
+        assert_clean(screen)
+
+
+def moments_of(report: Report) -> list[Stack]:
+    """Return the moments at which a report can be interrupted."""
+    report(ticks())  # what is done once only is done
     moments: list[Stack] = []
     with profiled(moments.append):
-        report_export(ticks())
-    assert len(set(moments)) > 100
-    for moment in dict.fromkeys(moments):
-        screen.seek(0)
-        screen.truncate()
-        with pytest.raises(KeyboardInterrupt), profiled(Interrupter(moment, screen)):
-            report_export(ticks())
-        assert_clean(screen)
+        report(ticks())
+    distinct = list(dict.fromkeys(moments))
+    assert len(distinct) > 100
+    return distinct
 
 
 def test_a_close_that_was_interrupted_can_be_repeated(screen: Screen) -> None:
@@ -168,10 +203,9 @@ def test_a_close_that_was_interrupted_can_be_repeated(screen: Screen) -> None:
     moments: list[Stack] = []
     _draw_and_close(moments.append)
     for moment in dict.fromkeys(moments):
-        screen.seek(0)
-        screen.truncate()
+        screen.erase()
         _draw_and_close(Interrupter(moment, screen))
-        assert screen.lines == [""], screen.getvalue()
+        assert screen.rows == [], screen.getvalue()
 
 
 def _draw_and_close(on_moment: Callable[[Stack], None]) -> None:

@@ -333,18 +333,19 @@ def test_the_log_gets_the_lines_whatever_is_shown(
 def test_the_log_of_an_export_is_a_few_lines(
     logged: Callable[[], list[str]], server: Emulator, client: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    title = "push_tokens of 1111"
     parameters: dict[str, Any] = {"application_id": 1111, "fields": ["token"], "client": client}
     read_appmetrica("push_tokens", **parameters)
-    first = [line for line in logged() if line.startswith("push_tokens: ")]
+    first = [line for line in logged() if line.startswith(f"{title}: ")]
     read_appmetrica("push_tokens", **parameters)
-    second = [line for line in logged() if line.startswith("push_tokens: ")][len(first) :]
-    missed, waiting, downloading, ready = (line.removeprefix("push_tokens: ") for line in first)
+    second = [line for line in logged() if line.startswith(f"{title}: ")][len(first) :]
+    missed, waiting, downloading, ready = (line.removeprefix(f"{title}: ") for line in first)
     assert missed == "not from the cache (the cache has no such export)"
     assert waiting.startswith("waiting 0 s")
     assert downloading.startswith("downloading ")
     assert re.fullmatch(r"ready in \d+ s, [\d.]+ kB downloaded(, .*/s)?, [\d,]+ rows(, [\d,]+ rows/s)?", ready)
     (cached,) = second
-    assert re.fullmatch(r"push_tokens: from the cache \(fetched \d+ s ago, within the server's 24 h\)", cached)
+    assert re.fullmatch(rf"{title}: from the cache \(fetched \d+ s ago, within the server's 24 h\)", cached)
     assert capsys.readouterr() == ("", "")
 
 

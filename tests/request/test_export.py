@@ -132,6 +132,27 @@ def test_dates_have_one_spelling_on_the_wire(since: Any, until: Any, wire: tuple
     assert (params["date_since"], params["date_until"]) == wire
 
 
+@pytest.mark.parametrize(
+    ("since", "until", "period"),
+    [
+        ("2024-07-01", "2024-07-01", "2024-07-01"),
+        ("2024-07-01", "2024-07-07", "2024-07-01 to 2024-07-07"),
+        ("2024-07-01 00:00:00.0", "2024-07-07 23:59:59.9", "2024-07-01 to 2024-07-07"),
+        ("2024-07-01", "2024-07-07 12:30", "2024-07-01 00:00:00 to 2024-07-07 12:30:00"),
+        ("2024-07-01 06:00:00.5", "2024-07-07", "2024-07-01 06:00:00 to 2024-07-07 23:59:59"),
+        ("2024-07-01 06:00", "2024-07-01 06:59:59.9", "2024-07-01 06:00:00 to 06:59:59"),
+    ],
+)
+def test_a_title_tells_resource_application_and_dates(since: str, until: str, period: str) -> None:
+    request = events(application_id=1111, date_since=since, date_until=until)
+    assert (request.title, request.period) == (f"events of 1111, {period}", period)
+
+
+def test_a_title_has_no_dates_where_the_resource_has_none() -> None:
+    request = build_request("push_tokens", application_id=1111)
+    assert (request.title, request.period) == ("push_tokens of 1111", "")
+
+
 def test_every_documented_field_is_asked_for_by_default() -> None:
     asked = events()
     assert asked.fields == tuple(catalog.resource("events").fields)
