@@ -9,7 +9,7 @@ from appmetrica_frames.errors import IncompleteExportError, NotCachedError
 from appmetrica_frames.progress import NullReporter, report_range
 from appmetrica_frames.util.caller import warn_caller
 
-from .interruption import InterruptibleClock
+from .interruption import InterruptibleClock, Interruption
 from .resolve import ExportResolver
 from .workers import Task, Workers
 
@@ -36,7 +36,9 @@ def resolve_range(windows: Sequence[Window], call: Call) -> list[ResolvedExport]
     KeyboardInterrupt
         With a text that says how far the range is.
     """
-    call = replace(call, is_range=True, clock=InterruptibleClock(call.clock, call.interruption))
+    interruption = Interruption()  # a call can be repeated, without a field that the server rejects
+    clock = InterruptibleClock(call.clock, interruption)
+    call = replace(call, is_range=True, interruption=interruption, clock=clock)
     with report_range(_title(call), windows=len(windows), wanted=call.options.settings.client.progress) as reporter:
         return _RangeResolver(windows, call, reporter).resolve()
 
