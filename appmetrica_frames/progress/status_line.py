@@ -11,7 +11,7 @@ from appmetrica_frames.util.terminal import escape_controls
 
 from .stream import SafeStream
 from .tqdm_bars import bar_class
-from .wording import cut_line, fit_line, join_details
+from .wording import cut_line, fit_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("appmetrica_frames")
 
 MARGIN = 3  # columns at the end of a line, where a terminal echoes Ctrl-C
+NOTEBOOK_WIDTH = 100  # columns of text beside a notebook's bar, and where the width of a terminal is unknown
 MIN_BAR = 8  # columns of the shortest bar, with its frame
 NOT_YET = 1e-9  # seconds; any delay keeps tqdm from drawing a bar while it creates it
 BAR_LAYOUT, TEXT_LAYOUT = "{desc} |{bar}|", "{desc}"
@@ -95,7 +96,8 @@ class StatusLine:
         """Return the text of the line, and its layout."""
         width = SafeStream().width
         if not width:
-            return f"{self._title}: {join_details(details)}", BAR_LAYOUT if has_total else TEXT_LAYOUT
+            text = cut_line(self._title, details, NOTEBOOK_WIDTH)
+            return text, BAR_LAYOUT if has_total else TEXT_LAYOUT
         beside_bar = fit_line(self._title, details, width - MARGIN - MIN_BAR) if has_total else None
         if beside_bar is not None:
             return beside_bar, BAR_LAYOUT

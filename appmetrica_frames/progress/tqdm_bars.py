@@ -11,8 +11,10 @@ from .stream import SafeStream, in_notebook
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 LINE_UP = "\x1b[A"
+NON_BREAKING_HYPHEN = "\u2011"
 
 
 def bar_class() -> Any:
@@ -41,12 +43,24 @@ def _thread_lock(lock: Any) -> Any:
 
 @cache
 def _widget_class(base: Any) -> Any:
-    return type("WidgetBar", (base,), {"monitor_interval": 0, "pos": 0, "others_cleared": lambda _: nullcontext()})
+    return type("WidgetBar", (_Widget, base), {"monitor_interval": 0, "pos": 0})
 
 
 @cache
 def _row_class(base: Any, lock: Any) -> Any:
     return type("RowBar", (_Row, base), {"monitor_interval": 0, "pos": 0, "_lock": lock})
+
+
+class _Widget:
+    """How a bar is drawn as a widget."""
+
+    def set_description_str(self, desc: str, *, refresh: bool) -> None:
+        """Set the text. Its spaces are made non-breaking by tqdm; with its hyphens, it stays on one line."""
+        super().set_description_str(desc.replace("-", NON_BREAKING_HYPHEN), refresh=refresh)  # type: ignore[misc]
+
+    def others_cleared(self) -> AbstractContextManager[None]:
+        """Do nothing: no widget is in the way of another."""
+        return nullcontext()
 
 
 class _Row:

@@ -24,6 +24,7 @@ from appmetrica_frames.progress import (
     QueuePosition,
     has_audience,
     report_progress,
+    report_range,
     status_line,
 )
 from appmetrica_frames.progress import stream as stream_module
@@ -31,6 +32,8 @@ from appmetrica_frames.progress.stats import format_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from conftest import Clock
 
     from appmetrica_frames.emulator import Emulator
 
@@ -76,20 +79,6 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
     # Not sys.stderr itself, which pytest puts back between a fixture and its test.
     monkeypatch.setattr(stream_module, "sys", SimpleNamespace(stderr=stream, stdout=stream, modules=sys.modules))
     return stream
-
-
-class Clock:
-    """A clock that tests set."""
-
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
@@ -447,55 +436,81 @@ def test_in_a_notebook_without_widgets_the_plain_bar_is_used(
     assert output.err == ""  # a notebook paints it red
 
 
-def test_in_a_notebook_with_widgets_the_bar_is_a_widget(
-    notebook: Callable[..., None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], clock: Clock
-) -> None:
-    bars: list[Any] = []
+class Widget:
+    """What tqdm draws in a notebook."""
 
-    class Widget:
+    def __init__(self, **arguments: Any) -> None:
+        self.arguments = arguments
+        self.texts: list[str] = []
+        self.is_closed = False
+
+    def set_description_str(self, text: str, *, refresh: bool) -> None:
+        assert not refresh
+        self.texts.append(text)
+
+    @classmethod
+    def get_lock(cls) -> Any:
+        return nullcontext()
+
+    def refresh(self, *, nolock: bool) -> None:
+        assert nolock
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    @classmethod
+    def write(cls, text: str, *, file: Any, end: str, nolock: bool) -> None:
+        assert nolock
+        file.write(text + end)
+
+
+@pytest.fixture
+def widgets(notebook: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> list[Widget]:
+    created: list[Widget] = []
+
+    class Created(Widget):
         def __init__(self, **arguments: Any) -> None:
-            self.arguments = arguments
-            bars.append(self)
-
-        def set_description_str(self, text: str, *, refresh: bool) -> None:
-            assert (text, refresh) == (self.arguments["desc"], False)
-
-        @classmethod
-        def get_lock(cls) -> Any:
-            return nullcontext()
-
-        def refresh(self, *, nolock: bool) -> None:
-            self.arguments["drawn"] = nolock
-
-        def close(self) -> None:
-            self.arguments["closed"] = True
-
-        @classmethod
-        def write(cls, text: str, *, file: Any, end: str, nolock: bool) -> None:
-            assert nolock
-            file.write(text + end)
+            super().__init__(**arguments)
+            created.append(self)
 
     module: Any = ModuleType("tqdm.notebook")
-    module.tqdm = Widget
+    module.tqdm = Created
     monkeypatch.setitem(sys.modules, "tqdm.notebook", module)
     notebook(widgets=True)
+    return created
+
+
+def test_in_a_notebook_with_widgets_the_bar_is_a_widget(
+    widgets: list[Widget], capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
     bar = ProgressBar("events", clock=clock)
     bar.preparing(80.0, 0.4)
     bar.downloading(2 * MB, 2 * MB)
     clock.now += 2
     bar.close(done=True)
-    waiting, downloading = bars
-    assert (waiting.arguments["desc"], waiting.arguments["initial"]) == (
-        "events: waiting 1 min 20 s, 40% prepared",
-        0.4,
-    )
-    assert (downloading.arguments["desc"], downloading.arguments["total"]) == (
-        "events: downloading 2 MB of 2 MB",
-        2 * MB,
-    )
-    assert [widget.arguments["drawn"] for widget in bars] == [True, True]
-    assert [widget.arguments["closed"] for widget in bars] == [True, True]
+    waiting, downloading = widgets
+    assert (waiting.texts, waiting.arguments["initial"]) == (["events: waiting 1 min 20 s, 40% prepared"], 0.4)
+    assert (downloading.texts, downloading.arguments["total"]) == (["events: downloading 2 MB of 2 MB"], 2 * MB)
+    assert [widget.is_closed for widget in widgets] == [True, True]
     assert capsys.readouterr() == ("events: ready in 2 s, 2 MB downloaded, 1 MB/s\n", "")
+
+
+def test_in_a_notebook_a_range_is_one_widget_whose_text_does_not_wrap(
+    widgets: list[Widget], capsys: pytest.CaptureFixture[str], clock: Clock
+) -> None:
+    with report_range("events of 1111, 2024-07-01 to 2024-09-28", windows=2, wanted=None, clock=clock) as progress:
+        progress.finish_window(None, cached=True)
+        window = progress.open_window("2024-07-02")
+        clock.now += 1
+        window.preparing(1.0, None)
+        progress.finish_window(window, cached=True)
+    (widget,) = widgets
+    assert widget.arguments["total"] == 2
+    assert (
+        widget.texts[-1] == "events of 1111, 2024\u201107\u201101 to 2024\u201109\u201128: 1 of 2 windows, 1 preparing"
+    )
+    assert widget.is_closed
+    assert capsys.readouterr().out.endswith(": ready in 1 s: 2 windows from the cache\n")
 
 
 @pytest.mark.parametrize(
