@@ -225,8 +225,10 @@ class _MeteredTransport(httpx.BaseTransport):
                 extensions=request.extensions,
             )
         )
+        # httpx reads the address of a redirect although it does not follow it, and fails if that is malformed.
+        headers = [(name, value) for name, value in response.headers if name.lower() != b"location"]
         return httpx.Response(
-            response.status, headers=response.headers, stream=_Stream(response), extensions=response.extensions
+            response.status, headers=headers, stream=_Stream(response), extensions=response.extensions
         )
 
     def close(self) -> None:
