@@ -107,17 +107,22 @@ def raw_server() -> Iterator[Callable[..., RawServer]]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what the tests of reliability tried: a row for each guarantee, over all tests and workers."""
+    """Print what the tests of reliability tried: a row for each guarantee, over all tests and workers; then figures."""
     rows: dict[str, list[int]] = {}
+    figures: dict[str, int] = {}
     for report in (one for reports in terminalreporter.stats.values() for one in reports):
         if getattr(report, "when", None) == "call":
             for guarantee, tries in (value for name, value in report.user_properties if name == "guarantee"):
                 row = rows.setdefault(guarantee, [0, 0])
                 row[0] += tries
                 row[1] += report.failed
+            for figure in (value for name, value in report.user_properties if name == "figures"):
+                figures.update({name: figures.get(name, 0) + number for name, number in figure.items()})
     if rows:
         width = max(map(len, rows))
         terminalreporter.section("guarantees")
         terminalreporter.line(f"{'':{width}}  {'tries':>7}  failures")
         for guarantee, (tries, failures) in sorted(rows.items()):
             terminalreporter.line(f"{guarantee:{width}}  {tries:7,}  {failures:8,}", red=bool(failures))
+    for name, number in figures.items():
+        terminalreporter.line(f"{name}: {number:,}")

@@ -3,20 +3,54 @@
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
+from typer.exceptions import TyperException
 
 from appmetrica_frames import __version__
 
 from . import cache, emulator, exports, listings, plan
-from .output import PROGRAM, TERMINATED, format_examples, handle_errors, show_warning
+from .output import PROGRAM, TERMINATED, format_examples, handle_errors, print_misuse, show_warning
 
 __all__ = ["app", "run"]
 
+
+class _Program(TyperGroup):
+    """Reports a command that cannot be parsed as every other error, on one line without control characters."""
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002 - the signature of typer
+        windows_expand_args: bool = True,  # noqa: FBT001, FBT002 - likewise
+        **options: Any,
+    ) -> Any:
+        try:
+            result = super().main(
+                args,
+                prog_name,
+                complete_var,
+                standalone_mode=False,
+                windows_expand_args=windows_expand_args,
+                **options,
+            )
+        except TyperException as error:
+            if not standalone_mode:
+                raise
+            print_misuse(error)
+            sys.exit(error.exit_code)
+        return sys.exit(result or 0) if standalone_mode else result
+
+
 app = typer.Typer(
     name=PROGRAM,
+    cls=_Program,
     help="AppMetrica Logs API exports as frames and files. The token comes from APPMETRICA_TOKEN only.",
     no_args_is_help=True,
     rich_markup_mode=None,  # its tables truncate long option names

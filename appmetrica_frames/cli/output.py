@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.exceptions import TyperException
 
 from appmetrica_frames.errors import AppMetricaError, InvalidRequestError
 from appmetrica_frames.progress.stream import SafeStream
@@ -65,6 +66,16 @@ def _advise_range(*, refresh: bool) -> str:
 def print_message(text: str) -> None:
     """Print one line on standard error."""
     typer.echo(f"{PROGRAM}: {escape_controls(' '.join(text.split()))}", err=True)
+
+
+def print_misuse(error: TyperException) -> None:
+    """Print what is wrong with a command line, and how the command is used."""
+    context: typer.Context | None = getattr(error, "ctx", None)
+    message = error.format_message()
+    if context is not None and message == context.get_help():  # a command without arguments asks for its help
+        typer.echo(message, err=True)
+        return
+    print_message(f"{message.rstrip('.')}. {context.get_usage()}" if context is not None else message)
 
 
 def print_text(text: str) -> None:

@@ -95,7 +95,7 @@ class _GzipBody:
 
     def _open(self, piece: bytes) -> None:
         if self._members and not _MAGIC.startswith(piece[: len(_MAGIC)]):
-            raise DownloadError(f"Trailing bytes follow the end of the gzip body: {piece[:16]!r}. Download it again.")
+            raise DownloadError("Trailing bytes follow the end of the gzip body. Download it again.")
         self._member = isal_zlib.decompressobj(wbits=_GZIP)
 
     def end(self) -> None:

@@ -15,6 +15,7 @@ from pyarrow import csv
 from pyarrow import types as is_type
 
 from appmetrica_frames.errors import DecodeError, SchemaError
+from appmetrica_frames.util.excerpts import excerpt
 
 from .decoder import Decoder
 from .numbers import find_hexadecimal, find_infinite, may_hold_hexadecimal
@@ -93,7 +94,7 @@ def parse_header(header: bytes, requested: Sequence[str]) -> list[str]:
     """Return the names in a header, made unique, or raise `SchemaError` unless they are the requested ones."""
     names = _split_names(header)
     if differences := compare_names([*dict.fromkeys(names)], requested):
-        begins = f" It begins with {header.decode(errors='replace')[:SHOWN]!r}."
+        begins = f" It begins with {excerpt(header, SHOWN)!r}."
         raise SchemaError(
             f"The header of the export does not have the requested fields: {differences}."
             f"{'' if set(names) & set(requested) else begins}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from appmetrica_frames.errors import DecodeError, SchemaError
+from appmetrica_frames.util.excerpts import excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -39,7 +40,7 @@ def _differences(names: Sequence[str], requested: Sequence[str]) -> Iterator[str
 def _difference(kind: str, names: Sequence[str]) -> Iterable[str]:
     if names:
         more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
-        yield f"{kind} {', '.join(repr(name[:SHOWN]) for name in names[:MAX_NAMES])}{more}"
+        yield f"{kind} {', '.join(repr(excerpt(name, SHOWN)) for name in names[:MAX_NAMES])}{more}"
 
 
 def parse_error(
@@ -64,31 +65,33 @@ def cast_error(column: Column, cells: pa.Array[Any], rows_before: int) -> Schema
 
 def misfit_error(name: str, row: int, value: str) -> SchemaError:
     """Return the error for a value that does not fit the type of its column."""
-    message = f"Column {name!r}, row {row} of the export: {value[:SHOWN]!r} does not fit the column's type."
+    message = f"Column {name!r}, row {row} of the export: {excerpt(value, SHOWN)!r} does not fit the column's type."
     return SchemaError(message, column=name, row=row, value=value)
 
 
 def repeated_column_error(name: str, rows_before: int, first: pa.Array[Any], other: pa.Array[Any]) -> DecodeError:
     """Return the error for two columns of one name that are not equal."""
-    cells = [[str(cell)[:SHOWN] for cell in column.to_pylist()] for column in (first, other)]
+    cells = [[str(cell) for cell in column.to_pylist()] for column in (first, other)]
     row, values = next((row, pair) for row, pair in enumerate(zip(*cells, strict=True), 1) if pair[0] != pair[1])
     return DecodeError(
         f"Column {name!r} is repeated in the export, with different values in row {rows_before + row}: "
-        f"{values[0]!r} and {values[1]!r}."
+        f"{excerpt(values[0], SHOWN)!r} and {excerpt(values[1], SHOWN)!r}."
     )
 
 
 def _ragged_row(ragged: re.Match[str], rows_before: int) -> DecodeError:
-    row, expected, got, excerpt = ragged.groups()
+    row, expected, got, text = ragged.groups()
     return DecodeError(
-        f"Row {rows_before + int(row)} of the export has {got} cells instead of {expected}: {excerpt[:SHOWN]!r}"
+        f"Row {rows_before + int(row)} of the export has {got} cells instead of {expected}: "
+        # pyarrow cuts long rows; what it appends would hide a beginning of the token from the mask.
+        f"{excerpt(text.removesuffix(' ...'), SHOWN)!r}"
     )
 
 
 def _bad_cell(reason: str, name: str, row: int, value: bytes) -> DecodeError:
     text = value.decode(errors="replace")
     if _NOT_UTF8 in reason:
-        return DecodeError(f"Column {name!r}, row {row} of the export is not UTF-8: {text[:SHOWN]!r}")
+        return DecodeError(f"Column {name!r}, row {row} of the export is not UTF-8: {excerpt(text, SHOWN)!r}")
     return misfit_error(name, row, text)
 
 

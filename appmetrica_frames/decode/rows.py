@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from appmetrica_frames.errors import DecodeError, DownloadError
+from appmetrica_frames.util.excerpts import MARGIN, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 BOM = b"\xef\xbb\xbf"
 MAX_HEADER_BYTES = 1 << 20
+_SHOWN = 80  # characters of a row in a message
 MAX_ROW_BYTES = 1 << 26  # keeps memory bounded if a stray quote swallows the rest of the body
 SMALL_CHUNK = 1 << 12  # bytes; smaller chunks are merged, for each costs more memory than it holds
 _TRIES = 64  # line ends that are looked at one by one before numpy looks at all of them
@@ -161,6 +163,5 @@ def _has_odd_quotes(text: memoryview) -> bool:
 
 def _refuse_endless_row(held: list[bytes | memoryview]) -> None:
     if sum(map(len, held)) > MAX_ROW_BYTES:
-        raise DecodeError(
-            f"A row is longer than {MAX_ROW_BYTES} bytes; a quote in it may have no partner: {bytes(held[0][:80])!r}"
-        )
+        begins = excerpt(bytes(held[0][:MARGIN]), _SHOWN)
+        raise DecodeError(f"A row is longer than {MAX_ROW_BYTES} bytes; a quote in it may have no partner: {begins!r}")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from math import inf
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from .export import BuildCancelled, Export
 from .files import FileStore, PreparedFile, write_file
-from .queue import ANY_AGE, FILE_LIFETIME, MAX_JOBS, Queue, RepeatedMaxAge, Waiting
+from .queue import ANY_AGE, FILE_LIFETIME, MAX_JOBS, Moved, Queue, RepeatedMaxAge, Waiting
 from .request import ApiError, parse
 from .validation import check_choice, check_number
 
@@ -83,10 +84,11 @@ class Snapshots:
     def __init__(self) -> None:
         self._by_export: dict[Hashable, Snapshot] = {}
 
-    def assign(self, request: ExportRequest, started_at: float) -> tuple[float, set[Hashable]]:
+    def assign(self, request: ExportRequest, started_at: float, not_before: float) -> tuple[float, set[Hashable]]:
         """Return the instant whose data a build uses, and the keys of the parts that it makes outdated.
 
-        Building a part for a second time renews the snapshot, and with it all other parts.
+        Building a part for a second time renews the snapshot, and with it all other parts; so does a part that was
+        requested with data not before an instant.
         """
         # A part may be built a lifetime after its snapshot and kept for another one.
         self._by_export = {
@@ -96,7 +98,8 @@ class Snapshots:
         }
         snapshot = self._by_export.get(request.export_key)
         outdated: set[Hashable] = set()
-        if snapshot is None or request.key in snapshot.parts or started_at - snapshot.as_of > FILE_LIFETIME:
+        oldest = max(not_before, started_at - FILE_LIFETIME)
+        if snapshot is None or request.key in snapshot.parts or snapshot.as_of < oldest:
             outdated = snapshot.parts - {request.key} if snapshot else set()
             snapshot = self._by_export[request.export_key] = Snapshot(started_at)
         snapshot.parts.add(request.key)
@@ -115,6 +118,7 @@ class AppQueue:
         self._store = FileStore()
         self._lock = Lock()
         self._requests: dict[Hashable, ExportRequest] = {}
+        self._not_before: dict[Hashable, float] = {}
         self._build: Build | None = None
         self._snapshots = Snapshots()
         self._foreign: set[Hashable] = set()
@@ -123,7 +127,10 @@ class AppQueue:
     def request(self, request: ExportRequest, max_age: float) -> Response[PreparedFile]:
         with self._lock:
             self._requests.setdefault(request.key, request)
-            response = self.queue.request(request.key, max_age, self._clock.now())
+            now = self._clock.now()
+            response = self.queue.request(request.key, max_age, now)
+            if isinstance(response, Moved) or (isinstance(response, Waiting) and response.is_new):
+                self._not_before[request.key] = now - max(max_age, 0.0)
             self._sync_with_queue()
             return response
 
@@ -144,8 +151,10 @@ class AppQueue:
     def lose_jobs(self, *, files: bool) -> None:
         """Lose the unfinished jobs, and the files as well if wanted."""
         with self._lock:
+            self.queue.advance(self._clock.now())
             self.queue.lose_jobs(files=files)
-            self._snapshots = Snapshots()
+            if files:
+                self._snapshots = Snapshots()
             self._sync_with_queue()
 
     def list_unfinished(self) -> list[tuple[Job[PreparedFile], ExportRequest, float]]:
@@ -183,6 +192,7 @@ class AppQueue:
             self.queue.dropped.pop().discard()
         # Only jobs need their request; a map of all requests would grow without end.
         self._requests = {job.key: self._requests[job.key] for job in self.queue.jobs}
+        self._not_before = {job.key: self._not_before.get(job.key, -inf) for job in self.queue.jobs}
         job = self.queue.get_current_job()
         if self._build is not None and (job is None or job.number != self._build.number):
             self._build.stop.set()
@@ -202,7 +212,7 @@ class AppQueue:
         """Return the instant of the data, and drop the files of parts that do not fit to them."""
         if request.part[1] == 1 or self._options.part_builds == "separate":
             return started_at
-        as_of, outdated = self._snapshots.assign(request, started_at)
+        as_of, outdated = self._snapshots.assign(request, started_at, self._not_before[request.key])
         for key in outdated:
             self.queue.drop(key)
         return as_of

@@ -6,22 +6,34 @@ import html
 import logging
 import re
 from contextlib import ExitStack, contextmanager
+from itertools import islice
 from typing import TYPE_CHECKING
 
+from appmetrica_frames.util.excerpts import MARGIN, MASK, mask_spans, masked_excerpts
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from appmetrica_frames.util.config import Secret
+    from appmetrica_frames.util.excerpts import Span
 
-MASK = "***"
+LONGEST_SPELLING = 16  # characters that one of the token takes
+MIN_BEGINNING = 4  # characters of the token that are masked where a text was cut: fewer tell nothing
+_GAP = r"\x00{0,3}"
+_HALF_ESCAPE = re.compile(r"(?:[\\%&][^\s\"']{0,9})?")
 HTTP_LOGGERS = ("httpx", "httpcore.connection", "httpcore.http11", "httpcore.proxy", "httpcore.socks")
 
 
 class TokenMask:
-    """Replaces a token in texts, errors and log records."""
+    """Replaces a token in texts, errors, excerpts and log records."""
 
     def __init__(self, token: Secret) -> None:
         self.text: Callable[[str], str] = _replacement(token)
+        self._find: Callable[[str], list[Span]] = _finder(token)
+
+    def cut_text(self, text: str) -> str:
+        """Return a text that was cut somewhere; a beginning of the token at its end is masked, too."""
+        return mask_spans(text, self._find(text), 0, len(text))
 
     def error(self, error: BaseException | None) -> None:
         """Mask the texts of an error, of its causes and of the errors that it was raised after."""
@@ -47,9 +59,10 @@ class TokenMask:
         return True
 
     @contextmanager
-    def masked_logs(self) -> Iterator[None]:
-        """Mask what the HTTP libraries log."""
+    def active(self) -> Iterator[None]:
+        """Mask what the HTTP libraries log, and excerpts of what the server sends."""
         with ExitStack() as scope:
+            scope.enter_context(masked_excerpts(self._find))
             for name in HTTP_LOGGERS:
                 logger = logging.getLogger(name)
                 logger.addFilter(self)
@@ -59,8 +72,32 @@ class TokenMask:
 
 def _replacement(token: Secret) -> Callable[[str], str]:
     # A closure, not an attribute: the pattern spells the token out, and a repr would show it.
-    pattern = re.compile(r"\x00{0,3}".join(map(_spellings, token.reveal())))
+    pattern = re.compile(_GAP.join(map(_spellings, token.reveal())))
     return lambda text: pattern.sub(MASK, text)
+
+
+def _finder(token: Secret) -> Callable[[str], list[Span]]:
+    """Return a function that finds the token in a text, and a beginning of it at the end."""
+    whole = re.compile(_GAP.join(map(_spellings, token.reveal())))
+    characters = [re.compile(_spellings(character) + _GAP) for character in token.reveal()]
+
+    def find(text: str) -> list[Span]:
+        spans = [match.span() for match in whole.finditer(text)]
+        free = max(len(text) - min(MARGIN, LONGEST_SPELLING * len(characters)), spans[-1][1] if spans else 0)
+        begins = (at for at in range(free, len(text)) if _is_beginning(text, at, characters))
+        return [*spans, *((at, len(text)) for at in islice(begins, 1))]
+
+    return find
+
+
+def _is_beginning(text: str, at: int, characters: Sequence[re.Pattern[str]]) -> bool:
+    """Return whether a text ends with a beginning of the token, and perhaps with half an escape."""
+    for count, character in enumerate(characters):
+        match = character.match(text, at)
+        if match is None or at == len(text):
+            return count >= MIN_BEGINNING and _HALF_ESCAPE.fullmatch(text, at) is not None
+        at = match.end()
+    return False
 
 
 def _spellings(character: str) -> str:

@@ -171,6 +171,14 @@ class ExportJob:
         self.requested_at = self.built_since = self.oldest = min(resumed.requested_at, now)
         self.waited = True
 
+    @property
+    def is_refresh_of_older_job(self) -> bool:
+        """Whether a refresh would resume what another call ordered, whose parts can be there already.
+
+        It has the export built anew. That is then its own order, so that this happens once.
+        """
+        return self.resumed is not None and self.cache_control == "no-cache" and self.resumed.max_age <= 0
+
     def start_anew(self) -> None:
         """Give up the job that an earlier call started."""
         self.resumed = None
@@ -308,6 +316,9 @@ def _probe_resumed(state: ProtocolState) -> Generator[Step, Reply, None]:
     """
     job, resumed = state.job, state.job.resumed
     if resumed is None or resumed.part == 0 or job.requested_at is not None:
+        return
+    if job.is_refresh_of_older_job:
+        job.start_anew()
         return
     state.part = part = Part(min(resumed.part, job.count - 1), job.count)
     reply = yield from _request_until_accepted(state, part)

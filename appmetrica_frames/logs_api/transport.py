@@ -110,7 +110,7 @@ class HttpResponse:
         """Return the response with the beginning of its body as text, the token masked should the server echo it."""
         raw = read_raw(self.iter_raw("before it answered"), limit)
         encoding = self.headers.get("content-encoding", "").strip().lower()
-        return self._to_reply(self._mask.text(decode_text(raw, encoding, limit)))
+        return self._to_reply(self._mask.cut_text(decode_text(raw, encoding, limit)))
 
     def without_text(self) -> Response:
         """Return the response, its body unread."""
@@ -151,7 +151,7 @@ class Connection:
         )
 
     def __enter__(self) -> Self:
-        self._scope.enter_context(self.mask.masked_logs())
+        self._scope.enter_context(self.mask.active())
         self._scope.callback(self._client.close)
         return self
 
@@ -227,8 +227,10 @@ class _MeteredTransport(httpx.BaseTransport):
                 extensions=request.extensions,
             )
         )
+        # httpx reads the address of a redirect although it does not follow it, and fails if that is malformed.
+        headers = [(name, value) for name, value in response.headers if name.lower() != b"location"]
         return httpx.Response(
-            response.status, headers=response.headers, stream=_Stream(response), extensions=response.extensions
+            response.status, headers=headers, stream=_Stream(response), extensions=response.extensions
         )
 
     def abort(self) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Command = Callable[..., Any]
     Emulate = Callable[[str], tuple[subprocess.Popen[bytes], Path]]
 
+ATTACK = "\x1b]0;owned\x07\x1b[2J\x9b1m\u202eevil\nsecond line"
 DAY = ("--application-id", 1111, "--date-since", "2024-07-01", "--date-until", "2024-07-01")
 HEAVY = {"pandas", "polars", "httpx", "pyarrow", "uvicorn", "starlette", "numpy"}
 
@@ -124,8 +125,33 @@ def test_an_invalid_request_is_one_line_and_exit_code_2(arguments: list[object],
 def test_a_misused_command_shows_its_usage(arguments: list[object], expected: str) -> None:
     result = invoke(*arguments)
     assert result.exit_code == 2
-    assert "Usage: appmetrica-frames" in result.stderr
-    assert expected in " ".join(result.stderr.split())
+    line = one_line(result.stderr)
+    assert line.startswith("appmetrica-frames: ")
+    assert "Usage: appmetrica-frames" in line
+    assert expected in line
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [f"--{ATTACK}"],
+        [ATTACK],
+        ["read", ATTACK, *DAY],
+        ["read", "events", *DAY, f"--{ATTACK}"],
+        ["read", "events", *DAY, "--backend", ATTACK],
+        ["read", "events", *DAY, "--wire-format", ATTACK],
+        ["read", "events", *DAY, "--limit", ATTACK],
+        ["read", "events", *DAY, "--filters", ATTACK],
+        ["read", "events", *DAY, "-o", f"{ATTACK}.xlsx"],
+        ["cache", ATTACK],
+        ["cache", "ls", ATTACK],
+    ],
+)
+def test_a_misused_command_is_quoted_without_control_characters(arguments: list[object]) -> None:
+    result = invoke(*arguments)
+    assert result.exit_code == 2
+    assert one_line(result.stderr).startswith("appmetrica-frames: ")
+    assert not [character for character in ATTACK if not character.isprintable() and character in result.stderr[:-1]]
 
 
 @pytest.mark.parametrize("word", ["evnts", "events --token secret"])

@@ -139,6 +139,18 @@ def test_finished_and_rejected_requests_are_forgotten(api: ApiClient) -> None:
     assert api.server._queues[api.server.application_id]._requests == {}
 
 
+def test_a_part_that_is_requested_anew_takes_no_older_snapshot(start_emulator: StartEmulator) -> None:
+    """Although another part was built from that snapshot, and this one was not."""
+    api = start_emulator(rows_per_day=600)
+    today = SMALL | {"date_since": "2026-11-18", "date_until": "2026-11-18"}
+    old = rows(api.download(parts_count=2, part_number=1, **today))
+    api.server.clock.advance(7200)
+    api.get(headers=NO_CACHE, parts_count=2, part_number=0, **today)
+    parts = [rows(api.download(parts_count=2, part_number=number, **today)) for number in range(2)]
+    assert len(parts[1]) > len(old)
+    assert sorted(map(str, parts[0] + parts[1])) == sorted(map(str, rows(api.download(**today))))
+
+
 def test_a_file_can_be_made_by_a_function_of_its_build(start_emulator: StartEmulator) -> None:
     api = start_emulator(preparation=100.0)
     api.server.answers["events"] = lambda build: f"city\n{build.request.part} {build.as_of}".encode()

@@ -379,6 +379,18 @@ def test_a_part_that_ended_too_long_ago_has_the_export_built_again(kind: Kind) -
     assert server.builds - builds == (1 if kind == "one build" else 2)
 
 
+def test_a_refresh_takes_no_part_that_an_earlier_call_ordered() -> None:
+    """Part 0 is there, and part 1 is being built."""
+    server = ModelServer("a build each", 4, preparation=100.0)
+    caller = Caller(server, pending=ResumedJob(server.now - 150, parts=4, part=1))
+    server.files[Part(0, 4)] = server.now - 50
+    server.answer(Part(1, 4), None)
+    began = server.now
+    caller.call(Policy(refresh=True))
+    assert min(caller.received.values()) >= began
+    assert [part for part, header in caller.headers if header == "no-cache"] == [Part(0, 4)]
+
+
 def test_a_resumed_part_0_that_is_yet_to_be_built_lets_no_old_part_in() -> None:
     """The job was ordered 20 hours ago and lost; the file of the other part is 10 hours old."""
     server = ModelServer("a build each", 2)

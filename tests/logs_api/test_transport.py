@@ -139,6 +139,13 @@ def test_a_redirect_is_an_error_and_not_followed(status: str, raw_server: Any) -
     assert other.requests == []
 
 
+@pytest.mark.parametrize("location", ["http://[bad", "http://x:port/", "\x01\x02", "//", "http://%00/", "a" * 5000, ""])
+def test_a_redirect_to_nowhere_is_an_error_that_says_so(location: str, raw_server: Any) -> None:
+    server = raw_server(lambda *_: answer(b"", f"Location: {location}", status="302 Found"))
+    with pytest.raises(af.RequestRejectedError, match=r"redirects \(302\).*base_url"):
+        read(server)
+
+
 def test_a_server_that_is_not_there_is_a_download_error(raw_server: Any) -> None:
     server = raw_server(lambda *_: b"")
     client = server.client()

@@ -33,3 +33,11 @@ class Tries:
 def count_tries(request: pytest.FixtureRequest) -> Callable[[str], Tries]:
     """Count the tries of a guarantee, for the table at the end of the run."""
     return lambda guarantee: Tries(guarantee, request.node.user_properties)
+
+
+@pytest.fixture(autouse=True)
+def _count_case(request: pytest.FixtureRequest) -> None:
+    """Count each test that does not count for itself as one try of what its module is about."""
+    title = (request.module.__doc__ or "").partition("\n")[0].rstrip(".")
+    if title and "count_tries" not in request.fixturenames:
+        Tries(title, request.node.user_properties).add()

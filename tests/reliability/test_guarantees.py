@@ -20,8 +20,12 @@ def test_one(number, count_tries):
         tries.add()
     assert number != 3
 
-def test_other(count_tries):
+def test_other(count_tries, request):
     count_tries("a record is whole").add(1000)
+    request.node.user_properties.append(("figures", {"downloads": 1500}))
+
+def test_third(request):
+    request.node.user_properties.append(("figures", {"downloads": 1}))
 """
 
 
@@ -41,8 +45,9 @@ def test_tries_and_failures_are_added_up(workers: str, tmp_path: Path) -> None:
         check=False,
     )
     _, _, table = ran.stdout.partition(" guarantees ")
-    assert [line.split() for line in table.splitlines()[1:4]] == [
+    assert [line.split() for line in table.splitlines()[1:5]] == [
         ["tries", "failures"],
         ["a", "body", "is", "whole", "6", "1"],
         ["a", "record", "is", "whole", "1,000", "0"],
+        ["downloads:", "1,501"],
     ]

@@ -8,15 +8,17 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from filelock import FileLock
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 PROCESSES, THREADS = 8, 4
@@ -145,3 +147,31 @@ def test_a_holder_killed_in_the_middle_of_its_download_blocks_nobody(tmp_path: P
     assert len(list(cache.rglob("*.tmp"))) == 1
     af.Cache(cache).prune()
     assert list(cache.rglob("*.tmp")) == []
+
+
+@contextmanager
+def held_elsewhere(cache: Path) -> Iterator[None]:
+    """Hold the lock of the only export of a cache, as a process does that does not come to an end."""
+    (lock,) = cache.rglob("*.lock")
+    with FileLock(lock):
+        yield
+
+
+def test_a_wait_for_another_process_ends_with_prepare_timeout(tmp_path: Path, server: Emulator) -> None:
+    def connect(prepare_timeout: float) -> af.Client:
+        settings: dict[str, Any] = {"cache_dir": tmp_path, "poll": (0.01, 0.01), "progress": False}
+        return af.Client(server.token, base_url=server.base_url, prepare_timeout=prepare_timeout, **settings)
+
+    patient: dict[str, Any] = {"application_id": 1111, "fields": ["token"], "client": connect(60.0)}
+    words = {**patient, "client": connect(0.1)}
+    frame = af.read_appmetrica("push_tokens", **patient)
+    requests = len(server.exchanges)
+    server.clock.advance(3600.0)
+    with held_elsewhere(tmp_path):
+        with pytest.raises(af.PreparationTimeoutError, match=r"Another process .*prepare_timeout"):
+            af.read_appmetrica("push_tokens", refresh=True, **words)
+        with pytest.warns(af.CacheWarning, match=r"Another process .*A cached file is returned instead"):
+            assert af.read_appmetrica("push_tokens", refresh=True, stale_if_error=86_400.0, **words).equals(frame)
+        assert af.read_appmetrica("push_tokens", **words).equals(frame), "a fresh file needs no lock"
+    assert len(server.exchanges) == requests, "the one that holds the lock asks the server, nobody else"
+    assert af.read_appmetrica("push_tokens", refresh=True, **patient).height > 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from appmetrica_frames.decode.parse_errors import SHOWN, compare_names
 from appmetrica_frames.errors import DecodeError, DownloadError, SchemaError
+from appmetrica_frames.util.excerpts import excerpt
 
 from .scan import (
     NUMBER,
@@ -142,7 +143,7 @@ class PythonJsonDecoder:
 
     def _check_utf8(self, name: bytes, text: bytes) -> bytes:
         if not text.isascii() and not _is_utf8(text):
-            column, shown = name.decode(errors="replace"), text.decode(errors="replace")[:SHOWN]
+            column, shown = name.decode(errors="replace"), excerpt(text, SHOWN)
             raise DecodeError(f"Column {column!r}, row {self._rows + 1} of the export is not UTF-8: {shown!r}")
         return text
 
@@ -158,8 +159,8 @@ class PythonJsonDecoder:
     def _explain(self, error: JsonSyntaxError, at: int) -> DecodeError | DownloadError:
         is_cut = error.position >= len(self._text.rstrip())
         kind, advice = (DownloadError, " Download it again.") if is_cut else (DecodeError, "")
-        excerpt = self._text[max(at, error.position - SHOWN // 2) : error.position + SHOWN // 2]
-        shown = excerpt.decode(errors="replace")
+        first = max(at, error.position - SHOWN // 2)
+        shown = excerpt(self._text, error.position + SHOWN // 2 - first, start=first)
         return kind(f"Row {self._rows + 1} of the export is not valid JSON ({error.reason}): {shown!r}.{advice}")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from appmetrica_frames.decode.rows import BOM, MAX_ROW_BYTES, rechunk
 from appmetrica_frames.errors import DecodeError, DownloadError
+from appmetrica_frames.util.excerpts import MARGIN, excerpt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -55,7 +56,9 @@ def split_records(chunks: Iterable[bytes], *, size: int) -> Iterator[RecordBlock
 def refuse_endless_record(held: bytes | bytearray) -> None:
     """Keep memory bounded if a record does not end."""
     if len(held) > MAX_ROW_BYTES:
-        raise DecodeError(f"A record is longer than {MAX_ROW_BYTES} bytes, or broken: {bytes(held[:_SHOWN])!r}")
+        raise DecodeError(
+            f"A record is longer than {MAX_ROW_BYTES} bytes, or broken: {excerpt(bytes(held[:MARGIN]), _SHOWN)!r}"
+        )
 
 
 def _open_array(chunks: Iterable[bytes]) -> Iterator[bytes]:
@@ -84,7 +87,7 @@ def _refuse_other_body(head: bytes) -> None:
         raise DownloadError('The body is empty; even an export without rows is {"data": []}. Download it again.')
     # One client of this API has met the empty object as an export without rows; no cut can make one of another body.
     if not _EMPTY_OBJECT.match(head):
-        begins = head[:_SHOWN].decode(errors="replace")
+        begins = excerpt(head, _SHOWN)
         raise DecodeError(f'The body is not a JSON object with "data", an array: it begins with {begins!r}.')
 
 
@@ -102,7 +105,7 @@ def _find_last_start(held: bytearray, lead: bytes, searched: int) -> int:
 def _close_array(held: bytes) -> Iterator[RecordBlock]:
     tail = _TAIL.search(held, max(0, held.rfind(b"]")))
     if not tail:
-        end = held[-_SHOWN:].decode(errors="replace")
+        end = excerpt(held, _SHOWN, start=len(held) - _SHOWN)
         raise DownloadError(f"The body does not end like an export but with {end!r}: it was cut. Download it again.")
     if text := held[: tail.start()]:
         yield RecordBlock(text, is_last=True)
