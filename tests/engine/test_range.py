@@ -203,17 +203,24 @@ def window_threads() -> list[threading.Thread]:
 
 @pytest.mark.parametrize("stage", ["preparing", "downloading"])
 def test_an_interrupt_keeps_the_finished_windows(stage: str) -> None:
-    """The main thread is interrupted as Ctrl-C does it while window 5 is under way."""
-    reached = threading.Event()
+    """The main thread is interrupted as Ctrl-C does it while the last windows are under way."""
+    main = threading.main_thread().ident
+    assert main is not None
+    stalled, interrupted = threading.Event(), threading.Event()
 
-    def interrupt(request: Request) -> faults.Fault | None:
-        if since_of(request) != "2024-07-05" or reached.is_set():
+    def send_interrupt() -> None:
+        interrupted.set()
+        signal.pthread_kill(main, signal.SIGINT)
+
+    def stall(request: Request) -> faults.Fault | None:
+        if since_of(request) < "2024-07-09" or interrupted.is_set():
             return None
-        reached.set()
-        threading.Timer(0.2, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+        if not stalled.is_set():
+            stalled.set()
+            threading.Timer(0.5, send_interrupt).start()
         return faults.Stall(after=10)
 
-    plan: dict[str, Any] = {"faults" if stage == "preparing" else "bodies": interrupt}
+    plan: dict[str, Any] = {"faults" if stage == "preparing" else "bodies": stall}
     with Emulator(rows_per_day=100, clock=MovableClock(start=NOON), **plan) as server:
         with pytest.raises(KeyboardInterrupt, match=r"\d+ of 12 windows are in the cache"):
             read(server, "2024-07-01", "2024-07-12")
