@@ -745,8 +745,9 @@ def plan_appmetrica(
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as
-        ``date_until``. Moments with a time zone are converted to the application's, which the Management API is
-        asked for once. Required, except for resources that export their whole current set (`list_resources` says
+        ``date_until``, and so do ``"today"``, ``"yesterday"`` and ``"7daysAgo"`` (any number of days). Moments with a
+        time zone are converted to the application's, which the Management API is asked for once a day, as it is for
+        relative dates. Required, except for resources that export their whole current set (`list_resources` says
         which).
     fields : list of str, optional
         The columns, in the order wanted. Default: every documented field of the resource; `list_fields` lists them.
@@ -805,7 +806,7 @@ def plan_appmetrica(
     InvalidRequestError
         The parameters contradict each other.
     NotCachedError, MissingTokenError
-        The dates have a time zone, and the application's own is not known.
+        The dates have a time zone or are relative, and the application's own zone is not known.
 
     Examples
     --------

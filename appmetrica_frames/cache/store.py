@@ -7,6 +7,7 @@
 <directory>/v2/<resource>/<request key>/<fields key>/<version>.used      it was read when this was touched
 <directory>/v2/<resource>/<request key>/<fields key>/pending.json        the server has accepted a job for it
 <directory>/v2/locks/<request key>-<fields key>.lock                     held by the one process that fetches it
+<directory>/v2/locks/<application>-place<number>.lock                    held by a job in the server's queue
 <directory>/v2/<resource>/rejected_fields.json                           documented fields that the server rejects
 <directory>/v2/time_zones.json                                           the time zones of applications
 <directory>/v2/index.sqlite                                              sizes, for `max_bytes`

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from hashlib import sha256
 from threading import BoundedSemaphore, Lock
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.logs_api.steps import MAX_QUEUED_JOBS
@@ -110,14 +111,14 @@ class DownloadGate:
         self._slots = slots
         self._interruption = interruption
 
-    def try_enter(self) -> bool:
-        """Enter if a slot is free; return whether it was."""
-        return self._slots.acquire(blocking=False)
-
-    def enter(self) -> None:
-        """Enter as soon as a slot is free."""
+    def enter(self, timeout: float | None = None) -> bool:
+        """Enter as soon as a slot is free; return False if none is in so many seconds."""
+        deadline = None if timeout is None else monotonic() + timeout
         while not self._slots.acquire(timeout=SLICE):
             self._interruption.check()
+            if deadline is not None and monotonic() >= deadline:
+                return False
+        return True
 
     def leave(self) -> None:
         """Free the slot."""

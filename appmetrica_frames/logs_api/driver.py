@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appmetrica_frames")
 
+HOLD = 10.0  # seconds for which a response stays open while its body cannot be read yet
+
 
 class BodyReader(Protocol):
     """Reads the bodies of an export."""
@@ -63,11 +65,8 @@ class OnPoll(Protocol):
 class DownloadGate(Protocol):
     """Lets only so many bodies be read at once."""
 
-    def try_enter(self) -> bool:
-        """Enter if nobody need leave first; return whether that is so."""
-
-    def enter(self) -> None:
-        """Enter as soon as somebody leaves."""
+    def enter(self, timeout: float | None = None) -> bool:
+        """Enter, after somebody has left if need be; return False if nobody has in so many seconds."""
 
     def leave(self) -> None:
         """Let the next one in."""
@@ -212,12 +211,12 @@ class ExportDriver:
     def _read_body(self, part: Part) -> Reply:
         if self._downloads is None:
             return self._receive_body(part)
-        must_wait = not self._downloads.try_enter()
-        if must_wait:
+        is_open = self._downloads.enter(timeout=HOLD)
+        if not is_open:
             self._close_response()  # the server keeps the file, but not an idle connection
             self._downloads.enter()
         try:
-            return (self._reopen(part) if must_wait else None) or self._receive_body(part)
+            return (None if is_open else self._reopen(part)) or self._receive_body(part)
         finally:
             self._downloads.leave()
 

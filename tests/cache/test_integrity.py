@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ORIGIN = "http://127.0.0.1:1"
 CONTENT = b"PAR1 not really PAR1" * 100
-REQUEST = build_request("push_tokens", application_id=1, zone=lambda _: UTC)
+REQUEST = build_request("push_tokens", application_id=1, now=0.0, zone=lambda _: UTC)
 HOUR = 3600.0
 
 

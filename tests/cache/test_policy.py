@@ -224,7 +224,7 @@ def test_a_window_settles_a_lookback_after_its_end(
 )
 def test_where_the_zone_is_not_known_a_window_ends_as_late_as_anywhere(zone: tzinfo | None, end: float) -> None:
     day: Any = {"date_since": "2024-07-29", "date_until": "2024-07-29"}
-    request = build_request("events", application_id=1, zone=lambda _: UTC, **day)
+    request = build_request("events", application_id=1, zone=lambda _: UTC, now=0.0, **day)
     settled_at = settling_time(window_end(request, zone), 0.0, by_receive_time=False)
     assert settled_at == end
     assert check_freshness(FileTimes(end, end), policy(end, max_age=0), end, settled_at).state is State.SETTLED

@@ -188,6 +188,7 @@ def test_the_messages_shown_are_those_that_are_read(misbehaving: Emulator) -> No
     assert said_of_it == shown["SchemaWarning"]
     server.faults[1:] = faults.Answer(503)
     read("ServerError", refresh=True)
+    read("IncompleteExportError", date_until="2024-07-02", split="day")
     server.faults[1:] = faults.Answer(429, retry_after=86_400)
     read("QuotaExceededError", refresh=True)
     with pytest.warns(CacheWarning) as stale, pytest.warns(SchemaWarning):

@@ -245,12 +245,9 @@ class OneAtATime:
         self.is_free = is_free
         self.log: list[str] = []
 
-    def try_enter(self) -> bool:
-        self.log.append("try")
-        return self.is_free
-
-    def enter(self) -> None:
-        self.log.append("enter")
+    def enter(self, timeout: float | None = None) -> bool:
+        self.log.append("enter" if timeout is None else "try")
+        return timeout is None or self.is_free
 
     def leave(self) -> None:
         self.log.append("leave")

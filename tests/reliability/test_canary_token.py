@@ -131,10 +131,22 @@ def test_nothing_that_is_said_or_kept_holds_the_token(
     silent(repr(client), str(pickle.dumps(client)), repr(af.Cache().ls()), repr(af.Cache().info()))
 
 
+def test_the_error_of_a_range_does_not_hold_the_token(raw_server: Any, logged: pytest.LogCaptureFixture) -> None:
+    def answer(_: int, request: bytes) -> bytes:
+        body = as_json(request)
+        return b"HTTP/1.1 503 Down\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+
+    client = af.Client(CANARY, base_url=raw_server(answer).base_url, poll=(0.005, 0.01), retries=0)
+    week = {"application_id": 1, "date_since": "2024-07-01", "date_until": "2024-07-07"}
+    with pytest.raises(af.IncompleteExportError) as caught:
+        af.read_appmetrica("events", split="day", client=client, **week)  # type: ignore[arg-type]
+    silent(*format_duration(caught.value), logged.text, *files(af.Cache().directory))
+
+
 def test_every_error_of_the_tree_is_among_the_cases() -> None:
     """A new one is not forgotten."""
     tree = {kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, af.AppMetricaError)}
-    tried = {error for _, error in ANSWERS.values() if error}
+    tried = {error for _, error in ANSWERS.values() if error} | {af.IncompleteExportError}
     asked_for_nothing = {af.InvalidRequestError, af.MissingTokenError, af.NotCachedError}
     assert tree == tried | asked_for_nothing | {af.AppMetricaError}
 
