@@ -46,7 +46,7 @@ def read(server: Any, **settings: Any) -> list[str]:
 
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_gzip_is_read_in_either_framing(framing: str, raw_server: Any) -> None:
-    server = raw_server(lambda *_: answer(gzip.compress(CONTENT), "Content-Encoding: gzip", framing=framing))
+    server = raw_server(lambda *_: answer(gzip.compress(CONTENT, mtime=0), "Content-Encoding: gzip", framing=framing))
     assert read(server) == TOKENS
 
 
@@ -55,7 +55,7 @@ def test_an_identity_body_is_read_if_http_frames_it(framing: str, raw_server: An
     assert read(raw_server(lambda *_: answer(CONTENT, framing=framing))) == TOKENS
 
 
-@pytest.mark.parametrize(("content", "headers"), [(CONTENT, ()), (gzip.compress(CONTENT), ("Content-Encoding: gzip",))])
+@pytest.mark.parametrize(("content", "headers"), [(CONTENT, ()), (gzip.compress(CONTENT, mtime=0), ("Content-Encoding: gzip",))])
 def test_a_body_that_ends_with_the_connection_is_refused(
     content: bytes, headers: tuple[str, ...], raw_server: Any
 ) -> None:
@@ -71,7 +71,7 @@ def test_a_body_cut_between_two_gzip_members_is_refused(raw_server: Any) -> None
 
 
 def test_gzip_without_content_encoding_is_detected(raw_server: Any) -> None:
-    assert read(raw_server(lambda *_: answer(gzip.compress(CONTENT)))) == TOKENS
+    assert read(raw_server(lambda *_: answer(gzip.compress(CONTENT, mtime=0)))) == TOKENS
 
 
 def test_all_gzip_members_are_read(raw_server: Any) -> None:
@@ -82,7 +82,7 @@ def test_all_gzip_members_are_read(raw_server: Any) -> None:
 @pytest.mark.parametrize("framing", ["length", "chunked", "close"])
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_body_cut_anywhere_is_never_accepted(framing: str, zipped: bool, raw_server: Any) -> None:  # noqa: FBT001
-    body = gzip.compress(CONTENT) if zipped else CONTENT
+    body = gzip.compress(CONTENT, mtime=0) if zipped else CONTENT
     whole = answer(body, *(["Content-Encoding: gzip"] if zipped else []), framing=framing)
     head = whole.index(b"\r\n\r\n") + 4
     cuts = range(head, len(whole), 7)
@@ -94,7 +94,7 @@ def test_a_body_cut_anywhere_is_never_accepted(framing: str, zipped: bool, raw_s
 
 
 def test_a_cut_download_starts_again_from_the_file(raw_server: Any) -> None:
-    whole = answer(gzip.compress(CONTENT), "Content-Encoding: gzip")
+    whole = answer(gzip.compress(CONTENT, mtime=0), "Content-Encoding: gzip")
     server = raw_server(lambda number, _: whole[:-5] if number == 1 else whole)
     assert read(server, retries=1) == TOKENS
     assert len(server.requests) == 2
@@ -216,7 +216,7 @@ def test_an_echoed_token_is_not_in_the_error(raw_server: Any) -> None:
 @pytest.mark.parametrize("surplus", [1, 7, 70_000, 300_000])
 @pytest.mark.parametrize("zipped", [True, False])
 def test_a_content_length_smaller_than_the_body_is_noticed(surplus: int, zipped: bool, raw_server: Any) -> None:  # noqa: FBT001
-    body = gzip.compress(CONTENT) if zipped else CONTENT
+    body = gzip.compress(CONTENT, mtime=0) if zipped else CONTENT
     server = raw_server(lambda *_: answer(body) + bytes(surplus))
     with pytest.raises(af.DownloadError, match="longer than its Content-Length"):
         read(server)
