@@ -55,7 +55,9 @@ def test_an_identity_body_is_read_if_http_frames_it(framing: str, raw_server: An
     assert read(raw_server(lambda *_: answer(CONTENT, framing=framing))) == TOKENS
 
 
-@pytest.mark.parametrize(("content", "headers"), [(CONTENT, ()), (gzip.compress(CONTENT, mtime=0), ("Content-Encoding: gzip",))])
+@pytest.mark.parametrize(
+    ("content", "headers"), [(CONTENT, ()), (gzip.compress(CONTENT, mtime=0), ("Content-Encoding: gzip",))]
+)
 def test_a_body_that_ends_with_the_connection_is_refused(
     content: bytes, headers: tuple[str, ...], raw_server: Any
 ) -> None:
