@@ -14,7 +14,7 @@ from appmetrica_frames.request.windows import Split, check_split
 from appmetrica_frames.util.durations import to_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import tzinfo
 
     from appmetrica_frames.request.dates import Moment
@@ -88,8 +88,16 @@ def build_options(
     schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
+    find_zone: Callable[[Settings, int], tzinfo] | None = None,
 ) -> ReadOptions:
-    """Check the parameters of a call; raise `InvalidRequestError` before anything is sent."""
+    """Check the parameters of a call; raise `InvalidRequestError` before anything is sent.
+
+    Parameters
+    ----------
+    find_zone
+        Returns the time zone of an application, for dates that need it. Default: the application's own, for which the
+        server may have to be asked.
+    """
     settings = resolve_settings(client)
     policy = build_policy(max_age=max_age, refresh=refresh, offline=offline, stale_if_error=stale_if_error)
     if offline and not cache:
@@ -111,7 +119,9 @@ def build_options(
             skip_unavailable_shards=skip_unavailable_shards,
             wire_format=wire_format,
             schema_overrides=schema_overrides,
-            zone=lambda number: _find_time_zone(settings, number, offline=offline),
+            zone=lambda number: (
+                find_zone(settings, number) if find_zone else _find_time_zone(settings, number, offline=offline)
+            ),
         )
         for number in parse_application_ids(application_id)
     ]

@@ -51,6 +51,9 @@ class Resource:
         Whether ``date_since`` and ``date_until`` are required; a resource without them exports its whole current set.
     date_dimension
         Whether the documents list ``date_dimension`` for the resource; it is accepted for the others, too.
+    date_fields
+        By ``date_dimension``, the fields that hold the moment which the dates of a request are about. None where the
+        documents leave that open.
     custom_attributes
         Whether names of custom profile attributes may stand among the fields.
     legacy_fields
@@ -62,6 +65,7 @@ class Resource:
     deprecated: bool
     dates: bool
     date_dimension: bool
+    date_fields: dict[str, tuple[str, ...]]
     custom_attributes: bool
     legacy_fields: tuple[str, ...]
     fields: dict[str, Field]
@@ -90,5 +94,9 @@ def resource(name: str) -> Resource:
 
 
 def _resource(name: str, facts: dict[str, Any], fields: dict[str, Field]) -> Resource:
-    own = {field: fields[field] for field in facts["fields"]}
-    return Resource(name, **{**facts, "legacy_fields": tuple(facts["legacy_fields"]), "fields": own})
+    read = {
+        "legacy_fields": tuple(facts["legacy_fields"]),
+        "date_fields": {dimension: tuple(names) for dimension, names in facts["date_fields"].items()},
+        "fields": {field: fields[field] for field in facts["fields"]},
+    }
+    return Resource(name, **facts | read)
