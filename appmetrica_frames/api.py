@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, overload
 
 from .cache.policy import LOOKBACK
 from .engine.call import lease_exports, open_exports, retry_if_evicted
+from .engine.deferred import DeferredOptions
 from .engine.options import build_options
 from .engine.plan import plan_exports
 from .errors import InvalidRequestError, did_you_mean
@@ -419,7 +420,7 @@ def scan_appmetrica(
     >>> lazy.group_by("country_iso_code").len().sort("len", descending=True).head(2).collect().rows()
     [('RU', 43), ('US', 12)]
     """
-    options = build_options(
+    options = DeferredOptions(
         resource,
         application_id=application_id,
         date_since=date_since,
@@ -440,9 +441,9 @@ def scan_appmetrica(
         strict=strict,
         client=client,
     )
-    from .integrations.polars import scan
+    from .integrations.lazy import scan_exports
 
-    return scan(lease_exports(options))
+    return scan_exports(options)
 
 
 @_suggest_parameters

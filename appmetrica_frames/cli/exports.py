@@ -27,10 +27,17 @@ def _read(resource: str, *, output: Path | None, **values: Any) -> None:
 
             print_text(_format_frame(read_appmetrica(resource, client=client, **parameters)))
             return
-        from appmetrica_frames.api import scan_appmetrica
-
-        rows = _write(scan_appmetrica(resource, client=client, **parameters), output)
+        rows = _write(_scan(resource, client=client, **parameters), output)
     print_message(f"{format_count(rows, 'row')} in {output}")
+
+
+def _scan(resource: str, **parameters: Any) -> "pl.LazyFrame":
+    """Fetch an export, and scan its files: unlike `scan_appmetrica`, with columns as text where they do not fit."""
+    from appmetrica_frames.engine.call import lease_exports
+    from appmetrica_frames.engine.options import build_options
+    from appmetrica_frames.integrations.polars import scan_files
+
+    return scan_files(lease_exports(build_options(resource, **parameters)))
 
 
 def _download(resource: str, **values: Any) -> None:

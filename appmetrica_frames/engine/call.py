@@ -41,7 +41,12 @@ def open_exports(options: ReadOptions, *, clock: Clock | None = None) -> Iterato
 
 
 def lease_exports(
-    options: ReadOptions, *, clock: Clock | None = None, keep: Callable[[Window], bool] | None = None
+    options: ReadOptions,
+    *,
+    clock: Clock | None = None,
+    keep: Callable[[Window], bool] | None = None,
+    at: float | None = None,
+    accept_text: bool = True,
 ) -> list[ResolvedExport]:
     """Return the exports of a call, in the order of their rows, whose files are read later by their paths.
 
@@ -49,8 +54,15 @@ def lease_exports(
     ----------
     keep
         Whether a window is wanted at all. Default: every window is.
+    at
+        The instant of the call, in UNIX seconds, which the ages of files are counted to. Default: now.
+    accept_text
+        Whether columns that do not fit their type are text in the result. If not, the caller deals with them, and there
+        is no warning.
     """
-    return resolve_exports(options.leasing(), _until_exit, clock or SystemClock(), keep=keep)
+    return resolve_exports(
+        options.leasing(), _until_exit, clock or SystemClock(), keep=keep, at=at, accept_text=accept_text
+    )
 
 
 def retry_if_evicted(attempt: Callable[[], Result]) -> Result:
@@ -68,11 +80,17 @@ def retry_if_evicted(attempt: Callable[[], Result]) -> Result:
 
 
 def resolve_exports(
-    options: ReadOptions, scope: ExitStack, clock: Clock, *, keep: Callable[[Window], bool] | None = None
+    options: ReadOptions,
+    scope: ExitStack,
+    clock: Clock,
+    *,
+    keep: Callable[[Window], bool] | None = None,
+    at: float | None = None,
+    accept_text: bool = True,
 ) -> list[ResolvedExport]:
     """Return the exports of a call from the cache and the server; `scope` removes what is not cached."""
     store = LocalStore(options.settings.cache_directory)
-    call = Call(options.at(clock.now()), store, clock, scope, Interruption())
+    call = Call(options.at(clock.now() if at is None else at), store, clock, scope, Interruption())
     memory = store.rejected_fields(options.request.resource, options.settings.origin)
     rejected = memory.load(clock.now(), any_age=options.policy.offline) if options.cache else frozenset()
     while True:
@@ -88,7 +106,8 @@ def resolve_exports(
                 memory.add(newly, clock.now())
         else:
             break
-    return _unify_columns(exports, strict=options.strict)
+    _warn_of_missing(exports)
+    return _unify_columns(exports, strict=options.strict) if accept_text else exports
 
 
 def rejected_fields(error: RequestRejectedError, options: ReadOptions, known: frozenset[str]) -> frozenset[str]:
@@ -112,11 +131,7 @@ def _resolve_one(window: Window, call: Call) -> ResolvedExport:
 
 
 def _unify_columns(exports: list[ResolvedExport], *, strict: bool) -> list[ResolvedExport]:
-    """Give all exports the same columns: null where the server rejects one, text where one window needs it.
-
-    Warn once of null columns, and once of each column that is kept as text.
-    """
-    _warn_of_missing(exports)
+    """Have a column be text in all exports where one of them needs it, and warn once of each."""
     reasons: dict[str, str] = {}
     for export in exports:
         for column in export.fields:

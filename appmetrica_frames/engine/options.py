@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.cache.policy import LOOKBACK, CachePolicy, build_policy
@@ -14,10 +15,11 @@ from appmetrica_frames.request.windows import Split, check_split
 from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import to_seconds
 
-from .zones import find_zone
+from . import zones
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import tzinfo
 
     from appmetrica_frames.request.dates import Moment
     from appmetrica_frames.request.export import DateDimension, FilterValue, WireFormat
@@ -91,13 +93,21 @@ def build_options(
     schema_overrides: Mapping[str, object] | None = None,
     strict: bool = False,
     client: Client | None = None,
+    find_zone: Callable[[Settings, int], tzinfo] | None = None,
     clock: Clock | None = None,
 ) -> ReadOptions:
     """Check the parameters of a call; raise `InvalidRequestError` before anything is sent.
 
-    Relative dates are resolved here, at the instant that `clock` shows.
+    Parameters
+    ----------
+    find_zone
+        Returns the time zone of an application, for dates that need it. Default: the application's own, for which the
+        server may have to be asked.
+    clock
+        Shows the instant that relative dates are counted from. Default: that of this machine.
     """
     settings, clock = resolve_settings(client), clock or SystemClock()
+    find_zone = find_zone or partial(zones.find_zone, offline=offline, cache=cache, clock=clock)
     policy = build_policy(max_age=max_age, refresh=refresh, offline=offline, stale_if_error=stale_if_error)
     if offline and not cache:
         raise InvalidRequestError(
@@ -119,7 +129,7 @@ def build_options(
             wire_format=wire_format,
             schema_overrides=schema_overrides,
             now=clock.now(),
-            zone=lambda number: find_zone(settings, number, offline=offline, cache=cache, clock=clock),
+            zone=partial(find_zone, settings),
         )
         for number in parse_application_ids(application_id)
     ]

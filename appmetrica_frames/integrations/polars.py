@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import io
+from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from appmetrica_frames.schema import catalog
+
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    import pyarrow as pa
 
     from appmetrica_frames.engine.resolve import ResolvedExport
+    from appmetrica_frames.request.export import ExportRequest
+
+DTYPES: dict[catalog.FieldType, pl.DataType] = {
+    "string": pl.String(),
+    "uint64": pl.UInt64(),
+    "int64": pl.Int64(),
+    "float64": pl.Float64(),
+    "bool": pl.Boolean(),
+    "date": pl.Date(),
+    "datetime": pl.Datetime("us"),
+    "unix_time": pl.Datetime("us", "UTC"),
+}
 
 
 def read(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
@@ -17,7 +35,9 @@ def read(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
     first = exports[0]
     if any((export.missing, export.as_text) != (first.missing, first.as_text) for export in exports):
         return _read_through_arrow(exports)
-    return scan(exports).collect()
+    # An export with more columns than were asked for serves as well.
+    paths = [export.path for export in exports]
+    return pl.scan_parquet(paths, glob=False, extra_columns="ignore").select(_columns(first)).collect()
 
 
 def _read_through_arrow(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
@@ -29,19 +49,44 @@ def _read_through_arrow(exports: Sequence[ResolvedExport]) -> pl.DataFrame:
     return frame
 
 
-def scan(exports: Sequence[ResolvedExport]) -> pl.LazyFrame:
-    """Scan the files of exports lazily."""
-    # An export with more columns than were asked for serves as well.
-    paths = [export.path for export in exports]
-    return pl.scan_parquet(paths, glob=False, extra_columns="ignore").select(_columns(exports[0]))
+def scan_files(exports: Sequence[ResolvedExport]) -> pl.LazyFrame:
+    """Scan the files of exports that have been fetched."""
+    return pl.concat([pl.scan_parquet(export.path, glob=False).select(_columns(export)) for export in exports])
+
+
+def build_schema(request: ExportRequest) -> pl.Schema:
+    """Return the columns that an export has when each fits its type."""
+    resource, overrides = catalog.resource(request.resource), build_override_types(request.overrides)
+    return pl.Schema({name: overrides.get(name, DTYPES[resource.wire_type(name)]) for name in request.fields})
+
+
+def build_override_types(overrides: Mapping[str, pa.DataType]) -> pl.Schema:
+    """Return the types that columns of an Arrow type have when they are read from Parquet."""
+    if not overrides:
+        return pl.Schema()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    written = io.BytesIO()
+    pq.write_table(pa.schema(list(overrides.items())).empty_table(), written)
+    return pl.read_parquet(written).schema
 
 
 def _columns(export: ResolvedExport) -> list[pl.Expr]:
-    return [_null_column(export, name) if name in export.missing else pl.col(name) for name in export.fields]
+    missing = build_override_types(export.missing)
+    return [_column(export, name, missing) for name in export.fields]
 
 
-def _null_column(export: ResolvedExport, name: str) -> pl.Expr:
-    import pyarrow as pa
+def _column(export: ResolvedExport, name: str, missing: pl.Schema) -> pl.Expr:
+    if name in missing:
+        return pl.lit(None, pl.String if name in export.as_text else missing[name]).alias(name)
+    return (
+        pl.col(name).map_batches(partial(_to_text, export, name), pl.String) if name in export.as_text else pl.col(name)
+    )
 
-    dtype = pl.Series(pl.from_arrow(pa.array([], export.missing[name]))).dtype
-    return pl.lit(None, dtype).alias(name)
+
+def _to_text(export: ResolvedExport, name: str, cells: pl.Series) -> pl.Series:
+    from appmetrica_frames.schema.types import to_text
+
+    text = to_text(cells.to_arrow(), catalog.resource(export.cached.resource).wire_type(name))
+    return pl.Series(pl.from_arrow(text))

@@ -51,6 +51,9 @@ class Resource:
         Whether ``date_since`` and ``date_until`` are required; a resource without them exports its whole current set.
     date_dimension
         Whether the documents list ``date_dimension`` for the resource; it is accepted for the others, too.
+    date_fields
+        By ``date_dimension``, the fields that hold the moment which the dates of a request are about. None where the
+        documents leave that open.
     custom_attributes
         Whether names of custom profile attributes may stand among the fields.
     legacy_fields
@@ -66,6 +69,7 @@ class Resource:
     deprecated: bool
     dates: bool
     date_dimension: bool
+    date_fields: dict[str, tuple[str, ...]]
     custom_attributes: bool
     legacy_fields: tuple[str, ...]
     undocumented_fields: dict[str, Field]
@@ -100,5 +104,10 @@ def resource(name: str) -> Resource:
 
 
 def _resource(name: str, facts: dict[str, Any], fields: dict[str, Field]) -> Resource:
-    described = {kind: {field: fields[field] for field in facts[kind]} for kind in ("undocumented_fields", "fields")}
-    return Resource(name, **{**facts, "legacy_fields": tuple(facts["legacy_fields"]), **described})
+    read = {
+        "legacy_fields": tuple(facts["legacy_fields"]),
+        "date_fields": {dimension: tuple(names) for dimension, names in facts["date_fields"].items()},
+        "undocumented_fields": {field: fields[field] for field in facts["undocumented_fields"]},
+        "fields": {field: fields[field] for field in facts["fields"]},
+    }
+    return Resource(name, **facts | read)

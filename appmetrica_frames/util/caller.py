@@ -13,6 +13,7 @@ from .terminal import escape_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
 PACKAGE = str(Path(__file__).parents[1])
 
@@ -34,7 +35,7 @@ def collect_warnings() -> Iterator[list[Warned]]:
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
-    """Issue a warning at the line that called the package from outside."""
+    """Issue a warning at the line that called the package from outside, be it through Polars."""
     collected = _collected.get()
     if collected is not None:
         collected.append((message, category))
@@ -47,6 +48,11 @@ def _levels_to_caller() -> int:
     frame, level, outermost = sys._getframe(1), 1, 1  # noqa: SLF001 - what `warnings` itself counts
     while frame.f_back is not None:
         frame, level = frame.f_back, level + 1
-        if frame.f_code.co_filename.startswith(PACKAGE):
+        if _is_between(frame):
             outermost = level
     return outermost + 1
+
+
+def _is_between(frame: FrameType) -> bool:
+    """Tell whether a frame is ours or, where it calls us at collect, one of Polars."""
+    return frame.f_code.co_filename.startswith(PACKAGE) or frame.f_globals.get("__name__", "").startswith("polars.")
