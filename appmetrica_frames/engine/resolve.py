@@ -114,6 +114,7 @@ class ExportResolver:
         try:
             return self._fetch_into_cache(fetcher)
         except (DownloadError, ServerError, QuotaExceededError, _LockTimeoutError) as error:
+            self._call.interruption.check()  # otherwise that may be why it failed
             return self._fall_back(error)
 
     @property

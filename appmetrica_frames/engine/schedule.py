@@ -127,14 +127,14 @@ class DownloadGate:
 
 def application_queue(origin: str, application_id: int) -> ApplicationQueue:
     """Return the queue of an application at a server, which all calls of this process share."""
-    with _QUEUES_LOCK:
-        key = sha256(f"{origin} {application_id}".encode()).hexdigest()[:KEY_LENGTH]
-        return _QUEUES.setdefault(key, ApplicationQueue(key))
+    key = sha256(f"{origin} {application_id}".encode()).hexdigest()[:KEY_LENGTH]
+    with _SHARED.lock:
+        return _SHARED.queues.setdefault(key, ApplicationQueue(key))
 
 
 def download_gate(interruption: Interruption) -> DownloadGate:
     """Return the gate that all calls of this process share."""
-    return DownloadGate(_DOWNLOADS, interruption)
+    return DownloadGate(_SHARED.downloads, interruption)
 
 
 def _count_downloads() -> int:
@@ -145,6 +145,19 @@ def _release_nothing() -> None:
     pass
 
 
-_QUEUES: dict[str, ApplicationQueue] = {}
-_QUEUES_LOCK = Lock()
-_DOWNLOADS = BoundedSemaphore(_count_downloads())
+class _Shared:
+    """What all calls of this process share."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        self.lock = Lock()
+        self.queues: dict[str, ApplicationQueue] = {}
+        self.downloads = BoundedSemaphore(_count_downloads())
+
+
+_SHARED = _Shared()
+if hasattr(os, "register_at_fork"):
+    # A forked child has no thread that would give back what was taken when it was forked.
+    os.register_at_fork(after_in_child=_SHARED.reset)

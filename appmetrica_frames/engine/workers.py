@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from contextlib import suppress
+from collections import Counter, deque
 from dataclasses import dataclass
-from threading import Condition, Thread
+from math import inf
+from threading import Condition, Thread, current_thread
 from time import monotonic
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
-MAX_FAILURES = 3  # in a row, after which no further window is tried
+MAX_FAILURES = 3  # in a row, after which no further window of the application is tried
 TICK = 0.5  # seconds; some systems do not interrupt a longer wait
 PATIENCE = 5.0  # seconds for the threads to end
 FATAL = (
@@ -74,10 +74,11 @@ class Workers(Generic[Result]):
         self._tasks = tasks
         self._interruption = interruption
         self._changed = Condition()
+        self._ended: list[Thread] = []
         self._waiting: dict[Hashable, deque[int]] = {}
         for number, task in enumerate(tasks):
             self._waiting.setdefault(task.group, deque()).append(number)
-        self._failures = 0
+        self._failures: Counter[Hashable] = Counter()  # in a row, for each group
         self._fatal: BaseException | None = None
 
     def run(self) -> list[Outcome[Result]]:
@@ -91,11 +92,7 @@ class Workers(Generic[Result]):
         threads: list[Thread] = []
         try:
             for group, numbers in self._waiting.items():
-                for _ in range(min(MAX_WINDOWS_AHEAD, len(numbers))):
-                    threads.append(
-                        Thread(target=self._work, args=(group,), name="appmetrica-frames-window", daemon=True)
-                    )
-                    threads[-1].start()
+                self._start(group, min(MAX_WINDOWS_AHEAD, len(numbers)), threads)
             self._wait(threads)
         except BaseException:
             self._end(threads)
@@ -104,17 +101,31 @@ class Workers(Generic[Result]):
             raise self._fatal
         return self.outcomes
 
-    def _wait(self, threads: list[Thread]) -> None:
-        while any(thread.is_alive() for thread in threads):
-            with self._changed:
-                self._changed.wait(TICK)
+    def _start(self, group: Hashable, wanted: int, threads: list[Thread]) -> None:
+        """Start threads for a group: as many as are wanted, or as the system allows if that is at least one."""
+        for number in range(wanted):
+            threads.append(Thread(target=self._work, args=(group,), name="appmetrica-frames-window", daemon=True))
+            try:
+                threads[-1].start()
+            except RuntimeError:  # no more threads are to be had
+                if number == 0:
+                    raise
+                return
+
+    def _wait(self, threads: list[Thread], deadline: float = inf) -> None:
+        # Thread.join is not for this: interrupted by Ctrl-C, Python 3.11 takes the thread to have ended.
+        with self._changed:
+            while any(thread.is_alive() and thread not in self._ended for thread in threads):
+                left = deadline - monotonic()
+                if left <= 0:
+                    return
+                self._changed.wait(min(TICK, left))
+        for thread in self._ended:
+            thread.join()
 
     def _end(self, threads: list[Thread]) -> None:
         self._interruption.stop()
-        deadline = monotonic() + PATIENCE
-        for thread in threads:
-            with suppress(RuntimeError):  # it was not started
-                thread.join(max(0.0, deadline - monotonic()))
+        self._wait(threads, monotonic() + PATIENCE)
 
     def _work(self, group: Hashable) -> None:
         """Run tasks of a group until there are no more: the life of a thread."""
@@ -127,11 +138,12 @@ class Workers(Generic[Result]):
                 self._stop(error)
                 break
         with self._changed:
+            self._ended.append(current_thread())
             self._changed.notify_all()
 
     def _next(self, group: Hashable) -> int | None:
         with self._changed:
-            is_over = self._interruption.is_stopped or self._failures >= MAX_FAILURES
+            is_over = self._interruption.is_stopped or self._failures[group] >= MAX_FAILURES
             return None if is_over or not self._waiting[group] else self._waiting[group].popleft()
 
     def _run(self, number: int) -> None:
@@ -146,7 +158,8 @@ class Workers(Generic[Result]):
                 outcome = Outcome(error=error, warnings=collected)
         with self._changed:
             self.outcomes[number] = outcome
-            self._failures = 0 if outcome.error is None else self._failures + 1
+            group = self._tasks[number].group
+            self._failures[group] = 0 if outcome.error is None else self._failures[group] + 1
 
     def _stop(self, error: BaseException) -> None:
         with self._changed:

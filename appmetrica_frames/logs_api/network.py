@@ -18,7 +18,7 @@ import httpcore
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from httpcore import SOCKET_OPTION
 
@@ -79,9 +79,16 @@ class Pace:
 class MeteredStream(httpcore.NetworkStream):
     """A socket that counts what it reads."""
 
-    def __init__(self, stream: httpcore.NetworkStream, clock: Clock, timeout: float) -> None:
+    def __init__(
+        self,
+        stream: httpcore.NetworkStream,
+        clock: Clock,
+        timeout: float,
+        register: Callable[[MeteredStream], None] = lambda _: None,
+    ) -> None:
         self.pace = Pace(timeout)
         self._stream = stream
+        self._register = register
         self._clock = clock
         self._timeout = timeout
         self._head: bytearray | None = bytearray()
@@ -116,8 +123,11 @@ class MeteredStream(httpcore.NetworkStream):
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.NetworkStream:
+        # TLS takes the socket over: from now on only the new stream can shut it down.
         secure = self._stream.start_tls(ssl_context, server_hostname, timeout)
-        return MeteredStream(secure, self._clock, self._timeout)
+        metered = MeteredStream(secure, self._clock, self._timeout, self._register)
+        self._register(metered)
+        return metered
 
     def close(self) -> None:
         self._stream.close()
@@ -162,14 +172,8 @@ class MeteredBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         self._check()
         stream = self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
-        metered = MeteredStream(stream, self._clock, self._timeout)
-        with self._lock:
-            self._open.add(metered)
-        try:
-            self._check()
-        except httpcore.ConnectError:
-            metered.close()
-            raise
+        metered = MeteredStream(stream, self._clock, self._timeout, self._register)
+        self._register(metered)
         return metered
 
     def abort(self) -> None:
@@ -179,6 +183,16 @@ class MeteredBackend(httpcore.NetworkBackend):
             streams = list(self._open)
         for stream in streams:
             stream.abort()
+
+    def _register(self, stream: MeteredStream) -> None:
+        """Keep a stream that has been opened, to be shut down should nobody want it any more."""
+        with self._lock:
+            self._open.add(stream)
+        try:
+            self._check()
+        except httpcore.ConnectError:
+            stream.close()
+            raise
 
     def _check(self) -> None:
         if self._is_aborted:

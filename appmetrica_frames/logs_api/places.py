@@ -92,8 +92,12 @@ class PlaceKeeper:
         return True
 
     def may_request(self, part: Part) -> bool:
-        """Take a place for the part whose turn it is; return whether it may be requested now."""
-        return self.take(part) or not self._places.required
+        """Take a place for the part whose turn it is; return whether it may be requested now.
+
+        An export that has a place does not wait for another one: exports that each wait for what the others have would
+        wait for ever. It can come to that when a later part has a place already, and the file of this one is there.
+        """
+        return self.take(part) or not self._places.required or bool(self._taken)
 
     def is_behind(self, part: Part) -> bool:
         """Return whether jobs that were queued before a part's are still with the server."""

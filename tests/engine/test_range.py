@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import subprocess
+import sys
 import threading
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +17,8 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.emulator import Emulator, MovableClock, faults
+from appmetrica_frames.engine.interruption import Interruption
+from appmetrica_frames.engine.workers import TICK, Task, Workers
 from appmetrica_frames.errors import ExportWindow
 
 if TYPE_CHECKING:
@@ -230,3 +236,78 @@ def test_an_interrupt_keeps_the_finished_windows(stage: str) -> None:
         read(server, "2024-07-01", "2024-07-12")
         assert server.preparations <= 12
         assert server.preparations >= prepared
+
+
+def workers(run: Callable[[int], int], *groups: str) -> Workers[int]:
+    return Workers([Task(group, partial(run, number)) for number, group in enumerate(groups)], Interruption())
+
+
+def test_the_call_ends_with_its_last_window() -> None:
+    began = time.monotonic()
+    for _ in range(10):
+        assert [outcome.result for outcome in workers(abs, "a", "a", "b").run()] == [0, 1, 2]
+    assert time.monotonic() - began < 10 * TICK
+
+
+def test_threads_that_the_system_refuses_are_done_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[threading.Thread] = []
+
+    class ScarceThread(threading.Thread):
+        def start(self) -> None:
+            if len(started) >= limit:
+                raise RuntimeError("can't start new thread")
+            started.append(self)
+            super().start()
+
+    monkeypatch.setattr("appmetrica_frames.engine.workers.Thread", ScarceThread)
+    limit = 2
+    assert [outcome.result for outcome in workers(abs, *"aaaaaa").run()] == list(range(6))
+    assert len(started) == 2
+    started.clear()
+    limit = 0
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        workers(abs, *"aaaaaa").run()
+
+
+def test_an_error_that_is_not_ours_ends_the_call_and_its_threads() -> None:
+    def run(number: int) -> int:
+        if number == 3:
+            raise MemoryError("no more")
+        return number
+
+    with pytest.raises(MemoryError, match="no more"):
+        workers(run, *"aaaaaaaaaa").run()
+    assert window_threads() == []
+
+
+def test_the_failures_of_one_application_do_not_end_another() -> None:
+    def run(number: int) -> int:
+        if number < 10:
+            raise af.ServerError("broken", status=500)
+        return number
+
+    outcomes = workers(run, *"a" * 10, *"b" * 10).run()
+    assert [outcome.result for outcome in outcomes[10:]] == list(range(10, 20))
+    assert 3 <= sum(outcome.error is not None for outcome in outcomes[:10]) <= 8
+
+
+FORK = """
+import os, sys
+from appmetrica_frames.engine.interruption import Interruption
+from appmetrica_frames.engine.schedule import application_queue, download_gate
+
+for _ in range(3):
+    application_queue("origin", 1).take()
+while download_gate(Interruption()).try_enter():
+    pass
+child = os.fork()
+if child == 0:
+    is_free = application_queue("origin", 1).take() is not None and download_gate(Interruption()).try_enter()
+    os._exit(0 if is_free else 1)
+sys.exit(os.waitpid(child, 0)[1] or application_queue("origin", 1).take() is not None)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
+def test_a_forked_child_does_not_wait_for_the_threads_of_its_parent() -> None:
+    assert subprocess.run([sys.executable, "-c", FORK], timeout=60, check=False).returncode == 0

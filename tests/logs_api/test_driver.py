@@ -238,6 +238,16 @@ def test_where_a_place_is_required_nothing_is_requested_without_one(raw_server: 
     assert [event for event, _ in places.log[:4]] == ["refuse", "refuse", "refuse", "take"]
 
 
+def test_an_export_that_has_a_place_does_not_wait_for_another() -> None:
+    """Two that each have a place for a part that is being built, and need one for a part that is there."""
+    places = CountedPlaces(2, required=True)
+    exports = [PlaceKeeper(places), PlaceKeeper(places)]
+    assert all(export.may_request(Part(1, 2)) for export in exports)
+    assert not PlaceKeeper(places).may_request(Part(0, 2))
+    assert all(export.may_request(Part(0, 2)) for export in exports)
+    assert places.free == 0
+
+
 class OneAtATime:
     """A gate that somebody else has entered."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import socket
+import ssl
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 import httpcore
@@ -13,7 +15,7 @@ import pytest
 
 import appmetrica_frames as af
 from appmetrica_frames.client import resolve_settings
-from appmetrica_frames.logs_api.network import MeteredStream
+from appmetrica_frames.logs_api.network import MeteredBackend, MeteredStream
 from appmetrica_frames.logs_api.transport import ResponseBody, _environment_proxy
 from appmetrica_frames.progress import NullReporter
 from appmetrica_frames.util.clock import SystemClock
@@ -254,6 +256,51 @@ class FakeSocket(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> bool:  # noqa: ARG002
         return bool(self._chunks)
+
+
+def anonymous_tls(protocol: int) -> ssl.SSLContext:
+    """Return TLS without certificates, which is for tests only."""
+    context = ssl.SSLContext(protocol)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("AECDH-AES256-SHA:@SECLEVEL=0")
+    return context
+
+
+@pytest.mark.parametrize("is_tls", [False, True])
+def test_a_read_is_broken_off_from_another_thread(is_tls: bool) -> None:  # noqa: FBT001
+    """TLS takes the socket over, so that shutting down the plain one would end nothing."""
+    stop, backend = threading.Event(), MeteredBackend(SystemClock(), timeout=30.0)
+
+    def serve(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        if is_tls:
+            connection = anonymous_tls(ssl.PROTOCOL_TLS_SERVER).wrap_socket(connection, server_side=True)
+        with connection:
+            stop.wait(30)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        server = threading.Thread(target=serve, args=(listener,))
+        server.start()
+        stream = backend.connect_tcp(*listener.getsockname()[:2], timeout=30.0)
+        if is_tls:
+            stream = stream.start_tls(anonymous_tls(ssl.PROTOCOL_TLS_CLIENT), timeout=30.0)
+
+        def read_on() -> None:
+            with suppress(httpcore.ReadError):
+                stream.read(1)
+
+        reader = threading.Thread(target=read_on)
+        reader.start()
+        reader.join(0.1)
+        backend.abort()
+        reader.join(5)
+        is_over = not reader.is_alive()
+        stop.set()
+        server.join()
+        reader.join()
+    stream.close()
+    assert is_over
 
 
 @pytest.mark.parametrize("status", ["100 Continue", "102 Processing", "103 Early Hints"])
