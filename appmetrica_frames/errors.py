@@ -123,14 +123,6 @@ class ExportWindow(NamedTuple):
     since: str
     until: str
 
-    def __str__(self) -> str:
-        if not self.since:
-            return f"application {self.application_id}"
-        first, last = (
-            moment.removesuffix(end) for moment, end in ((self.since, " 00:00:00"), (self.until, " 23:59:59"))
-        )
-        return first if first == last else f"{first} to {last}"
-
 
 class IncompleteExportError(AppMetricaError):
     """Some windows of a range failed. The others are in the cache: the same call fetches only the rest.

@@ -100,7 +100,8 @@ class _RangeResolver:
             try:
                 export = resolver.fetch(reporter)
             except BaseException:
-                self._reporter.fail_window(reporter)
+                if not self._call.interruption.is_stopped:
+                    self._reporter.fail_window(reporter)
                 raise
             self._exports[dates] = export
             self._reporter.finish_window(reporter, cached=False)
@@ -137,10 +138,15 @@ class _RangeResolver:
         return ", ".join(named[:MAX_LISTED]) + more
 
     def _describe(self, dates: ExportWindow) -> str:
-        several = dates.since and len(self._call.options.requests) > 1
-        return f"{dates} of {dates.application_id}" if several else str(dates)
+        of_application = f"application {dates.application_id}"
+        period = self._windows[dates].request.period
+        if not period or len(self._call.options.requests) == 1:
+            return period or of_application
+        return f"{period} of {of_application}"
 
 
 def _title(call: Call) -> str:
-    requests = call.options.requests
-    return requests[0].title if len(requests) == 1 else f"{requests[0].resource} of {len(requests)} applications"
+    first, count = call.options.request, len(call.options.requests)
+    if count == 1:
+        return first.title
+    return ", ".join(filter(None, [f"{first.resource} of {count} applications", first.period]))
