@@ -298,11 +298,11 @@ from appmetrica_frames.engine.schedule import application_queue, download_gate
 
 for _ in range(3):
     application_queue("origin", 1).take()
-while download_gate(Interruption()).try_enter():
+while download_gate(Interruption()).enter(timeout=0):
     pass
 child = os.fork()
 if child == 0:
-    is_free = application_queue("origin", 1).take() is not None and download_gate(Interruption()).try_enter()
+    is_free = application_queue("origin", 1).take() is not None and download_gate(Interruption()).enter(timeout=0)
     os._exit(0 if is_free else 1)
 sys.exit(os.waitpid(child, 0)[1] or application_queue("origin", 1).take() is not None)
 """

@@ -49,11 +49,17 @@ LIMITS = {
     "cache.entry.MAX_RECORD_BYTES": 4 * MIB,
     "cache.rejected.MAX_BYTES": MIB,
     "cache.time_zones.MAX_BYTES": MIB,
+    "cache.time_zones.MAX_INSTANT": 253_402_300_800,
+    "cache.leases.MAX_LEASE_BYTES": 200,
     "cache.index.PAGE_ROWS": 100,
+    "engine.resolve.MAX_WINDOWS_AHEAD": 5,
+    "engine.workers.MAX_FAILURES": 3,
+    "engine.range.MAX_LISTED": 5,
     "engine.call.ATTEMPTS": 3,
     # What a caller passes.
     "request.export.MAX_ID_DIGITS": 20,
     "request.export.MAX_EXCERPT": 100,
+    "request.dates.MAX_DAYS_AGO": 36_525,
 }
 
 

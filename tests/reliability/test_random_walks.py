@@ -27,8 +27,8 @@ import appmetrica_frames as af
 from appmetrica_frames.cache.store import PENDING
 from appmetrica_frames.emulator import Emulator, MovableClock, faults
 from appmetrica_frames.emulator.request import ApiError
+from appmetrica_frames.engine.call import lease_exports, open_exports
 from appmetrica_frames.engine.options import build_options
-from appmetrica_frames.engine.resolve import lease_exports, open_exports
 from appmetrica_frames.integrations import polars as frames
 
 if TYPE_CHECKING:
