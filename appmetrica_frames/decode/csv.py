@@ -161,15 +161,19 @@ def _refuse_unequal_columns(block: CsvBlock, table: pa.Table, rows_before: int) 
 
 def _find_bad_number(block: CsvBlock, table: pa.Table) -> tuple[str, int] | None:
     """Return the column and the index of a cell that pyarrow takes for a number and that is none, if there is one."""
-    for name in table.column_names:
+    for name in _names_of(table, is_type.is_floating):
         if (row := find_infinite(join_chunks(table[name]))) is not None:
             return name, row
-    integers = [field.name for field in table.schema if is_type.is_integer(field.type)]
+    integers = _names_of(table, is_type.is_integer)
     if not integers or not may_hold_hexadecimal(block.text):
         return None
     texts = read_table(*block, dict.fromkeys(integers, pa.string()))
     found = ((name, find_hexadecimal(join_chunks(texts[name]))) for name in integers)
     return next(((name, row) for name, row in found if row is not None), None)
+
+
+def _names_of(table: pa.Table, is_wanted: Callable[[pa.DataType], bool]) -> list[str]:
+    return [field.name for field in table.schema if is_wanted(field.type)]
 
 
 def join_chunks(column: pa.ChunkedArray[Any]) -> pa.Array[Any]:

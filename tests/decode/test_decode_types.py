@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pytest
 
+from appmetrica_frames.decode import numbers
 from appmetrica_frames.decode.csv import CsvDecoder
 from appmetrica_frames.decode.decoder import build_schema
 from appmetrica_frames.decode.json.decoder import JsonDecoder
@@ -185,3 +186,13 @@ def test_texts_may_look_like_hexadecimal_numbers(read: Any) -> None:
     body = 'cell,other\n"0x1F",31\n"a,0x1F",310\n'
     (batch,) = CsvDecoder(columns).decode([body.encode()])
     assert batch.to_pydict() == {"cell": ["0x1F", "a,0x1F"], "other": [31, 310]}
+
+
+@pytest.mark.parametrize("prefix", ["0x", "0X"])
+@pytest.mark.parametrize("shift", range(-4, 4))
+@pytest.mark.parametrize("slices", [0, 1, 2])
+def test_a_hexadecimal_number_is_found_wherever_a_block_is_sliced(prefix: str, shift: int, slices: int) -> None:
+    start = max(0, slices * numbers.SLICE_BYTES + shift)
+    text = "," * start + prefix + "," * numbers.SLICE_BYTES
+    assert numbers.may_hold_hexadecimal(text.encode())
+    assert not numbers.may_hold_hexadecimal(("a" + text.replace(",", "a")).encode())
