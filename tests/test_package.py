@@ -69,7 +69,8 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         af.read_metrica  # type: ignore[attr-defined]  # noqa: B018
 
 
-SHARED = inspect.signature(build_options).parameters
+INTERNAL = {"clock", "find_zone"}
+SHARED = {name: given for name, given in inspect.signature(build_options).parameters.items() if name not in INTERNAL}
 OWN = {
     "read_appmetrica": {"cache", "backend"},
     "scan_appmetrica": set(),

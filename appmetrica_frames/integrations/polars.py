@@ -68,7 +68,7 @@ def build_override_types(overrides: Mapping[str, pa.DataType]) -> pl.Schema:
 
     written = io.BytesIO()
     pq.write_table(pa.schema(list(overrides.items())).empty_table(), written)
-    return pl.read_parquet(written).schema
+    return pl.read_parquet(written.getvalue()).schema
 
 
 def _columns(export: ResolvedExport) -> list[pl.Expr]:

@@ -78,8 +78,8 @@ def _evaluate(predicate: pl.Expr, schema: pl.Schema, bounds: Bounds, count: int)
         return [False] * count
     of_days: Bounds = {day: (bounds[name][0].dt.date(), bounds[name][1].dt.date()) for name, day in days.items()}
     statistics = _build_statistics(types, bounds | of_days, predicate.meta.root_names(), count)
-    skipped: list[bool] = statistics.with_columns(skips=skips.fill_null(value=False))["skips"].to_list()
-    return skipped
+    skipped = statistics.with_columns(skips=skips)["skips"]
+    return [is_skipped is True for is_skipped in skipped]  # null where it is not known
 
 
 def _build_statistics(schema: pl.Schema, bounds: Bounds, names: Sequence[str], count: int) -> pl.DataFrame:
