@@ -1,7 +1,7 @@
 """Which windows a Polars query needs: those whose dates its predicate does not rule out.
 
 It is assumed that a row lies within the dates of its window: ``date_since``, ``date_until`` and the ``*_datetime``
-columns are in the application's time zone. AppMetrica's documents do not say so; all that is known of the server does.
+columns are in the application's time zone. AppMetrica's documents do not say so; everything seen of the server agrees.
 """
 
 from __future__ import annotations

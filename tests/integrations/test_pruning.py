@@ -223,6 +223,19 @@ def test_an_hour_that_the_clocks_show_twice_is_in_its_window() -> None:
     assert kept_days(last + timedelta(seconds=1) == INSTANT, BERLIN) == [28]
 
 
+def test_a_window_that_ends_in_such_an_hour_ends_with_the_second_of_the_two() -> None:
+    ends = {"date_since": "2024-10-27 01:00:00", "date_until": "2024-10-27 02:30:00"}
+    assert kept_days(datetime(2024, 10, 27, 1, 30, tzinfo=UTC) == INSTANT, BERLIN, **ends) == [27]
+    assert kept_days(datetime(2024, 10, 27, 1, 31, tzinfo=UTC) == INSTANT, BERLIN, **ends) == []
+
+
+def test_a_day_that_clocks_go_back_to_is_not_left_out() -> None:
+    """In Newfoundland, they went back from a minute after midnight."""
+    day = {"date_since": "2010-11-07 02:30:00", "date_until": "2010-11-07 23:59:59"}
+    column = {"event_timestamp": pl.Datetime("us", "America/St_Johns")}
+    assert kept_days(INSTANT.dt.date() == date(2010, 11, 6), UTC, **day, schema_overrides=column) == [7]
+
+
 @pytest.mark.parametrize(
     ("dtype", "kept"),
     [
@@ -237,7 +250,11 @@ def test_an_hour_that_the_clocks_show_twice_is_in_its_window() -> None:
 def test_other_types_of_the_column_are_taken_into_account(dtype: Any, kept: list[int]) -> None:
     first = datetime(2024, 10, 26, 23, tzinfo=UTC)
     literal = {pl.Int64: pl.lit(int(first.timestamp())), pl.String: pl.lit("2024-10-27"), pl.Date: pl.lit(first.date())}
-    value = literal.get(dtype) if dtype in literal else pl.lit(first if dtype.time_zone else first.replace(tzinfo=None))
+    value = (
+        literal[dtype] if dtype in literal else pl.lit(first.replace(tzinfo=None)).cast(pl.Datetime(dtype.time_unit))
+    )
+    if getattr(dtype, "time_zone", None):
+        value = value.dt.replace_time_zone("UTC").dt.convert_time_zone(dtype.time_zone)
     kept_now = kept_days(value <= INSTANT, BERLIN, schema_overrides={"event_timestamp": dtype})
     assert set(kept_now) >= {27, 28}
     assert kept_now == ([26, 27, 28] if dtype == pl.Date else kept)

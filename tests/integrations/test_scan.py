@@ -130,7 +130,7 @@ def test_overrides_are_part_of_the_schema(week: dict[str, Any], engine: Engine) 
     lazy, frame = af.scan_appmetrica("events", **week), af.read_appmetrica("events", **week)
     assert lazy.collect_schema() == frame.schema
     assert_frame_equal(lazy.collect(engine=engine), frame)
-    day = (happened.dt.date() == DAYS[2]) & (instant > utc(2, 20))
+    day = (happened.dt.date() == DAYS[2]) & (instant > pl.lit(utc(2, 20)).dt.convert_time_zone("Europe/Moscow"))
     assert_frame_equal(lazy.filter(day).collect(engine=engine), frame.filter(day))
 
 
