@@ -13,6 +13,7 @@ import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date, datetime, timedelta
+from functools import partial
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     import polars as pl
+
+    from appmetrica_frames.request.export import ExportRequest
 
 RESOURCE, APPLICATION_ID, ORIGIN = "events", 1111, "https://api.appmetrica.yandex.com"
 FIRST_DAY = date(2024, 7, 1)
@@ -69,32 +72,42 @@ def fill(cache: Path, windows: int, rows: int) -> None:
     """Put windows with the same rows but for their dates into a cache."""
     import polars as pl
 
+    from appmetrica_frames.engine.options import build_options
+    from appmetrica_frames.engine.plan import plan_windows
+
     frame = pl.concat(Rows(RESOURCE, rows).frames)
+    requests = [window.request for window in plan_windows(build_options(RESOURCE, **parameters(cache, windows)))]
     print(f"caching {windows} windows of {rows:,} rows", file=sys.stderr, flush=True)
     with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        list(pool.map(write, [cache] * windows, [frame] * windows, range(windows)))
+        list(pool.map(write, [cache] * windows, [frame] * windows, requests))
 
 
-def write(cache: Path, frame: pl.DataFrame, number: int) -> None:
+def parameters(cache: Path, windows: int) -> dict[str, Any]:
+    """Return the parameters of a call for all windows."""
+    from appmetrica_frames import Client
+
+    return {
+        "application_id": APPLICATION_ID,
+        "date_since": FIRST_DAY,
+        "date_until": FIRST_DAY + timedelta(days=windows - 1),
+        "split": "day",
+        "offline": True,
+        "client": Client(base_url=ORIGIN, cache_dir=cache, progress=False),
+    }
+
+
+def write(cache: Path, frame: pl.DataFrame, request: ExportRequest) -> None:
     """Put one window into a cache."""
     import pyarrow as pa
 
     from appmetrica_frames.cache.store import LocalStore
     from appmetrica_frames.engine import parquet
-    from appmetrica_frames.request.export import build_request
     from appmetrica_frames.schema import catalog
     from appmetrica_frames.schema.types import get_arrow_type
 
-    day = FIRST_DAY + timedelta(days=number)
-    request = build_request(
-        RESOURCE,
-        application_id=APPLICATION_ID,
-        date_since=day,
-        date_until=day,
-        zone=lambda _: None,  # type: ignore[arg-type, return-value]
-    )
     kind = catalog.resource(RESOURCE)
     schema = pa.schema([(name, get_arrow_type(kind.wire_type(name))) for name in request.wire_fields])
+    day = date.fromisoformat(dict(request.params)["date_since"][:10])
     table = move_to(frame, day).select(schema.names).to_arrow().cast(schema)
     with LocalStore(cache).open_write(request, ORIGIN) as pending:
         groups = parquet.build_row_groups(table.to_batches(max_chunksize=1 << 14))
@@ -132,7 +145,7 @@ def measure(what: str, cache: Path, windows: int, engine: Any) -> Figures:
         way = what.removeprefix("peak of ")
         group_all(scans[ALL][way]()).collect(engine=engine)
         return {"peak": {"mib": [peak_mib()]}}
-    queries = {ONE_DAY: select_day, ALL: group_all}
+    queries = {ONE_DAY: partial(select_day, windows=windows), ALL: group_all}
     times: Figures = {name: {OURS: [], BARE: []} for name in queries}
     for name, query in queries.items():
         for way in times[name]:
@@ -156,16 +169,9 @@ def build_scans(cache: Path, windows: int) -> dict[str, dict[str, Callable[[], p
     """Return the LazyFrames of each query by either way: ours of all windows, and Polars' own of the files it needs."""
     import polars as pl
 
-    from appmetrica_frames import Client, download_appmetrica, scan_appmetrica
+    from appmetrica_frames import download_appmetrica, scan_appmetrica
 
-    asked: dict[str, Any] = {
-        "application_id": APPLICATION_ID,
-        "date_since": FIRST_DAY,
-        "date_until": FIRST_DAY + timedelta(days=windows - 1),
-        "split": "day",
-        "offline": True,
-        "client": Client(base_url=ORIGIN, cache_dir=cache, progress=False),
-    }
+    asked = parameters(cache, windows)
     paths = download_appmetrica(RESOURCE, **asked)
 
     def bare(files: Iterable[Path]) -> Callable[[], pl.LazyFrame]:
@@ -177,7 +183,7 @@ def build_scans(cache: Path, windows: int) -> dict[str, dict[str, Callable[[], p
     return {ONE_DAY: {OURS: ours, BARE: bare(paths[windows // 2 :][:1])}, ALL: {OURS: ours, BARE: bare(paths)}}
 
 
-def select_day(rows: pl.LazyFrame, windows: int = 90) -> pl.LazyFrame:
+def select_day(rows: pl.LazyFrame, *, windows: int) -> pl.LazyFrame:
     import polars as pl
 
     day = datetime.combine(FIRST_DAY + timedelta(days=windows // 2), datetime.min.time())
