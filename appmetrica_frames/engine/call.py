@@ -134,7 +134,8 @@ def _unify_columns(exports: list[ResolvedExport], *, strict: bool) -> list[Resol
     """Have a column be text in all exports where one of them needs it, and warn once of each."""
     reasons: dict[str, str] = {}
     for export in exports:
-        reasons = {column: export.cached.text_columns.get(column, "") for column in export.fields} | reasons
+        for column in export.fields:
+            reasons[column] = reasons.get(column) or export.cached.text_columns.get(column, "")
     for column, reason in reasons.items():
         if reason and strict:
             raise SchemaError(f"strict=True: {reason}", column=column)

@@ -15,6 +15,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import appmetrica_frames as af
+from appmetrica_frames.engine.call import lease_exports
+from appmetrica_frames.engine.options import build_options
+from appmetrica_frames.integrations.polars import scan_files
 from appmetrica_frames.schema import catalog
 
 if TYPE_CHECKING:
@@ -362,8 +365,38 @@ def test_a_column_that_does_not_fit_its_type_is_an_error_of_those_who_need_it(
     assert as_text.select("event_timestamp").collect(engine=engine).rows() == [("soon",)]
 
 
+def respond_by_day(_: int, request: bytes) -> bytes:
+    """Have a cell that is no UNIX time on the second day only."""
+    header, name = MISFIT.splitlines()[0], b"one" if b"2024-07-01" in request else b"two"
+    cell = b"1719800000" if name == b"one" else b"soon"
+    body = b"%s\n7,2024-07-0%d 10:00:00,%s,%s" % (header, 1 + (name == b"two"), name, cell)
+    return b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+
+
+@both_engines
+def test_only_the_windows_that_are_needed_must_fit(raw_server: Any, engine: Engine) -> None:
+    client = raw_server(respond_by_day).client()
+    lazy = af.scan_appmetrica("events", application_id=1, client=client, **WEEK | {"date_until": "2024-07-02"})
+    assert lazy.filter(happened < local(2)).collect(engine=engine)["event_name"].to_list() == ["one"]
+    assert lazy.select("event_name").collect(engine=engine)["event_name"].to_list() == ["one", "two"]
+    with pytest.raises(af.SchemaError, match="events from 2024-07-02 00:00:00"):
+        lazy.collect(engine=engine)
+
+
+@both_engines
+@pytest.mark.filterwarnings("ignore::appmetrica_frames.SchemaWarning")
+def test_the_files_of_such_windows_can_be_scanned_as_text(raw_server: Any, engine: Engine) -> None:
+    client = raw_server(respond_by_day).client()
+    parameters = {"application_id": 1, "client": client, **WEEK, "date_until": "2024-07-02"}
+    rows = scan_files(lease_exports(build_options("events", **parameters)))
+    assert rows.collect_schema() == rows.collect().schema
+    assert_frame_equal(rows.collect(engine=engine), af.read_appmetrica("events", **parameters))
+    assert rows.collect(engine=engine)["event_timestamp"].to_list() == ["1719800000", "soon"]
+
+
 def test_strict_is_an_error_for_all(server: Emulator, week: dict[str, Any]) -> None:
     server.answers["events"] = MISFIT
+    week["date_until"] = "2024-07-01"
     with pytest.raises(af.SchemaError):
         af.scan_appmetrica("events", **week, strict=True).select("event_name").collect()
 
