@@ -348,8 +348,8 @@ def scan_appmetrica(
 ) -> pl.LazyFrame:
     """Scan an export of the AppMetrica Logs API lazily with Polars.
 
-    The file is fetched at once if the cache has none that is fresh enough; what is lazy is reading it. The cache keeps
-    a file that a newer one has replaced for another day, so that a pending LazyFrame can still collect.
+    Nothing is requested before the LazyFrame is collected, neither for its schema nor for its plan. Then the query
+    reads only the columns and rows that it needs and, with `split`, fetches only the windows that it needs.
 
     Parameters
     ----------
@@ -406,12 +406,33 @@ def scan_appmetrica(
     Returns
     -------
     polars.LazyFrame
-        Over the cached Parquet, with the columns and dtypes of `read_appmetrica`.
+        With the columns and dtypes of `read_appmetrica`. It can be pickled, without the token.
 
     Raises
     ------
+    InvalidRequestError
+        At once, if a parameter is wrong.
+    SchemaError
+        At collect, if a column that the query needs does not fit its type. The export stays cached.
     AppMetricaError
-        As `read_appmetrica` does.
+        At collect, as `read_appmetrica` does.
+
+    Notes
+    -----
+    **Windows.** A predicate on the columns that the dates are about (``event_datetime`` and ``event_timestamp`` of
+    events, ``install_datetime`` of installations and so on; with ``date_dimension="receive"``, those of the receive
+    time) leaves out windows before they are fetched. It may compare the column or its ``.dt.date()``. This assumes
+    that each row lies within the dates of its window, in the application's time zone: AppMetrica's documents do not
+    say so, but everything seen of the server agrees. For a ``*_timestamp`` column, a window reaches as far as it does
+    in any time zone on Earth, unless the application's is known already. Nothing else in a query changes what is
+    requested: name `fields` and `filters` here.
+
+    **Rows.** ``head`` without a predicate before it fetches windows one after another until there are enough rows.
+    Otherwise, all windows that the query needs are fetched before the first of their rows is read.
+
+    **Freshness.** Each collect is a call of its own: `max_age` and relative dates are counted from it. A query that
+    reads the LazyFrame more than once, as some self-joins do, makes a call each time. A LazyFrame with `refresh`
+    refreshes each window once, at its first use, even if it is collected again: scan again for another refresh.
 
     Examples
     --------
@@ -419,6 +440,16 @@ def scan_appmetrica(
     >>> lazy = scan_appmetrica("installations", application_id=1111, date_since="2024-07-01", date_until="2024-07-07")
     >>> lazy.group_by("country_iso_code").len().sort("len", descending=True).head(2).collect().rows()
     [('RU', 43), ('US', 12)]
+
+    One day of a month, for which one of 31 windows is fetched:
+
+    >>> import polars as pl
+    >>> from datetime import date
+    >>> july = scan_appmetrica(
+    ...     "installations", application_id=1111, date_since="2024-07-01", date_until="2024-07-31", split="day"
+    ... )
+    >>> july.filter(pl.col("install_datetime").dt.date() == date(2024, 7, 3)).select(pl.len()).collect().item()
+    13
     """
     options = DeferredOptions(
         resource,

@@ -1,7 +1,7 @@
 """Which windows a Polars query needs: those whose dates its predicate does not rule out.
 
 It is assumed that a row lies within the dates of its window: ``date_since``, ``date_until`` and the ``*_datetime``
-columns are in the application's time zone. AppMetrica's documents do not say so; all that is known of the server does.
+columns are in the application's time zone. AppMetrica's documents do not say so; everything seen of the server agrees.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def _evaluate(predicate: pl.Expr, schema: pl.Schema, bounds: Bounds, count: int)
         return [False] * count
     of_days: Bounds = {day: (bounds[name][0].dt.date(), bounds[name][1].dt.date()) for name, day in days.items()}
     statistics = _build_statistics(types, bounds | of_days, predicate.meta.root_names(), count)
-    skipped: list[bool] = statistics.with_columns(skips=skips.fill_null(value=False))["skips"].to_list()
-    return skipped
+    skipped = statistics.with_columns(skips=skips)["skips"]
+    return [is_skipped is True for is_skipped in skipped]  # null where it is not known
 
 
 def _build_statistics(schema: pl.Schema, bounds: Bounds, names: Sequence[str], count: int) -> pl.DataFrame:
