@@ -7,6 +7,7 @@ ninety, each time in a fresh process. Each window is the same file of some 20 MB
 from __future__ import annotations
 
 import argparse
+import logging
 import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ class Order:
 
 
 def main() -> None:
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # the server's, of bodies that are not read after all
     given = parse_arguments()
     csv = build_csv(int(given.mb * 1e6))
     few, many = measure(FEW, csv), measure(given.windows, csv)
