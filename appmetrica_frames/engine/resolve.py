@@ -200,7 +200,8 @@ class ExportResolver:
         limit = self._options.settings.client.max_bytes
         if limit is not None:
             with suppress(OSError):  # another time, then
-                evict(self._store, max_bytes=limit, now=self._clock.now(), keep=self._call.folders.copy())
+                # The set itself and no copy: other threads add what they have fetched meanwhile.
+                evict(self._store, max_bytes=limit, now=self._clock.now(), keep=self._call.folders)
 
     def _fall_back(self, error: AppMetricaError) -> ResolvedExport:
         export = self._find(check_stale_if_error)

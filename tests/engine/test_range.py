@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 import appmetrica_frames as af
+from appmetrica_frames.cache.eviction import evict
+from appmetrica_frames.cache.store import LocalStore
 from appmetrica_frames.emulator import Emulator, MovableClock, faults
 from appmetrica_frames.engine.interruption import Interruption
 from appmetrica_frames.engine.workers import TICK, Task, Workers
@@ -311,3 +314,27 @@ sys.exit(os.waitpid(child, 0)[1] or application_queue("origin", 1).take() is not
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
 def test_a_forked_child_does_not_wait_for_the_threads_of_its_parent() -> None:
     assert subprocess.run([sys.executable, "-c", FORK], timeout=60, check=False).returncode == 0
+
+
+def test_a_range_larger_than_max_bytes_is_fetched_once(server: Emulator) -> None:
+    client = client_of(server, max_bytes=1)
+    for number in (1, 2, 3):
+        frame = read(server, f"2024-0{number}-01", f"2024-0{number}-14", client=client)
+        assert frame["event_datetime"].dt.date().n_unique() == 14
+        assert server.preparations == 14 * number, "no window was removed before it was read"
+
+
+class KeptMeanwhile(set[Path]):
+    """Folders to be kept, to which another thread adds one after it was looked for."""
+
+    def __contains__(self, folder: object) -> bool:
+        is_known = super().__contains__(folder)
+        if isinstance(folder, Path):
+            self.add(folder)
+        return is_known
+
+
+def test_what_another_thread_has_just_fetched_is_not_removed(server: Emulator, tmp_path: Path) -> None:
+    read(server, "2024-07-01", "2024-07-02")
+    evict(LocalStore(tmp_path / "cache"), max_bytes=1, now=time.time(), keep=KeptMeanwhile())
+    assert len(af.Cache().ls()) == 2
