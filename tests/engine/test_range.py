@@ -338,3 +338,13 @@ def test_what_another_thread_has_just_fetched_is_not_removed(server: Emulator, t
     read(server, "2024-07-01", "2024-07-02")
     evict(LocalStore(tmp_path / "cache"), max_bytes=1, now=time.time(), keep=KeptMeanwhile())
     assert len(af.Cache().ls()) == 2
+
+
+def test_no_window_is_removed_before_an_iteration_comes_to_it(server: Emulator) -> None:
+    """Each file is opened when the one before it has been read; meanwhile others may make room."""
+    parameters: Any = {"application_id": server.application_id, "fields": FIELDS, "split": "day"}
+    dates: Any = {"date_since": "2024-07-01", "date_until": "2024-07-05"}
+    with af.iter_appmetrica("events", **dates, **parameters, client=client_of(server)) as batches:
+        read(server, "2024-06-01", "2024-06-03", client=client_of(server, max_bytes=1))
+        rows = sum(batch.num_rows for batch in batches)
+    assert rows == read(server, "2024-07-01", "2024-07-05").height

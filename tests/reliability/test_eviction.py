@@ -128,7 +128,9 @@ REMOVALS: dict[str, Callable[[], Any]] = {
     "expire": lambda: af.Cache().prune(older_than=0),
     "clear": lambda: af.Cache().clear(),
     "remove": lambda: af.Cache().remove(resource="push_tokens"),
-    "evict": lambda: eviction.evict(LocalStore(af.Cache().directory), max_bytes=0, now=time.time(), keep=Path("none")),
+    "evict": lambda: eviction.evict(
+        LocalStore(af.Cache().directory), max_bytes=0, now=time.time(), keep={Path("none")}
+    ),
 }
 
 
