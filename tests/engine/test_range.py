@@ -348,3 +348,17 @@ def test_no_window_is_removed_before_an_iteration_comes_to_it(server: Emulator) 
         read(server, "2024-06-01", "2024-06-03", client=client_of(server, max_bytes=1))
         rows = sum(batch.num_rows for batch in batches)
     assert rows == read(server, "2024-07-01", "2024-07-05").height
+
+
+def test_a_server_that_fails_is_not_asked_for_every_window_that_may_be_stale() -> None:
+    with Emulator(rows_per_day=50, clock=MovableClock(start=NOON), faults={}) as server:
+        frame = read(server, "2024-06-01", "2024-06-30")
+        server.faults[1:] = faults.json_error(500, "all broken")
+        before = server.export_requests
+        stale: dict[str, Any] = {"refresh": True, "stale_if_error": 30 * 86_400.0}
+        with pytest.warns(af.CacheWarning) as warned:
+            assert read(server, "2024-06-01", "2024-06-30", client=client_of(server, retries=0), **stale).equals(frame)
+        assert 3 <= server.export_requests - before <= 8
+        assert 1 <= len(warned) <= 6
+        with pytest.raises(af.IncompleteExportError):
+            read(server, "2024-05-30", "2024-06-30", client=client_of(server, retries=0), **stale)
