@@ -881,5 +881,5 @@ def _iter_schema_and_batches(options: ReadOptions, batch_size: int) -> Iterator[
     """Yield the schema first, then the batches, so that the export is there before the first batch is asked for."""
     from .integrations.arrow import iter_batches
 
-    with open_exports(options) as exports:
+    with open_exports(options, one_by_one=True) as exports:
         yield from iter_batches(exports, batch_size=batch_size)

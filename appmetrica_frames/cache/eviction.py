@@ -67,7 +67,7 @@ def evict(store: LocalStore, *, max_bytes: int, now: float, keep: Collection[Pat
     for folder, size, _ in _by_last_use(store):
         if excess <= 0:
             return
-        if folder not in keep and _evict_one(store, folder, now):
+        if _evict_one(store, folder, now, keep):
             excess -= size
 
 
@@ -86,18 +86,25 @@ def _by_last_use(store: LocalStore) -> Iterator[IndexedExport]:
         yield heappop(later)[-1]
 
 
-def _evict_one(store: LocalStore, folder: Path, now: float) -> bool:
-    """Remove the export of a folder unless it is leased; tell whether it is gone."""
+def _evict_one(store: LocalStore, folder: Path, now: float, keep: Collection[Path]) -> bool:
+    """Remove the export of a folder unless it is leased or to be kept; tell whether it is gone."""
+    if folder in keep:
+        return False
     try:
         export = load_export(folder)
     except (OSError, ValueError):
         store.index.remove(folder)
         return True
-    return not is_leased(export.path, now) and remove_export(store, export, now=now, only_idle=True)
+    return not is_leased(export.path, now) and remove_export(store, export, now=now, only_idle=True, keep=keep)
 
 
 def remove_export(
-    store: LocalStore, export: CachedExport, *, now: float | None = None, only_idle: bool = False
+    store: LocalStore,
+    export: CachedExport,
+    *,
+    now: float | None = None,
+    only_idle: bool = False,
+    keep: Collection[Path] = (),
 ) -> bool:
     """Remove an export, unless another process is replacing it.
 
@@ -107,10 +114,13 @@ def remove_export(
         If given, files of earlier versions stay as long as somebody may use them.
     only_idle
         Leave an export alone that has been leased meanwhile.
+    keep
+        Folders that are left alone. Another thread may add some: whoever fetches an export does so under its lock.
     """
     folder = export.path.parent
     with store.locks.try_acquire(export.key) as acquired:
-        if not acquired or not is_current(export) or (only_idle and now and is_leased(export.path, now)):
+        is_wanted = folder in keep or (only_idle and now and is_leased(export.path, now))
+        if not acquired or is_wanted or not is_current(export):
             return False
         # The record goes first: without it the files belong to nothing, and a crash in between leaves a miss.
         _remove(folder / RECORD)

@@ -7,7 +7,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from appmetrica_frames.cache.store import LocalStore
+from appmetrica_frames.cache.leases import touch
+from appmetrica_frames.cache.store import LocalStore, is_current
 from appmetrica_frames.errors import DownloadError, RequestRejectedError, SchemaError, SchemaWarning
 from appmetrica_frames.progress import report_progress
 from appmetrica_frames.util.caller import warn_caller
@@ -22,6 +23,7 @@ from .resolve import ExportResolver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from appmetrica_frames.cache.entry import CachedExport
     from appmetrica_frames.util.clock import Clock
 
     from .options import ReadOptions
@@ -34,10 +36,26 @@ ATTEMPTS = 3  # to open a file that other processes keep removing
 
 
 @contextmanager
-def open_exports(options: ReadOptions, *, clock: Clock | None = None) -> Iterator[list[ResolvedExport]]:
-    """Yield the exports of a call, in the order of their rows, to be read at once."""
+def open_exports(
+    options: ReadOptions, *, clock: Clock | None = None, one_by_one: bool = False
+) -> Iterator[list[ResolvedExport]]:
+    """Yield the exports of a call, in the order of their rows, to be read at once.
+
+    Parameters
+    ----------
+    one_by_one
+        Whether only the first is read at once and the others when their turn comes: they are leased.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one of those has been removed before it could be leased.
+    """
     with ExitStack() as scope:
-        yield resolve_exports(options, scope, clock or SystemClock())
+        exports = resolve_exports(options, scope, clock or SystemClock())
+        for export in exports[1:] if one_by_one else ():
+            _lease(export.cached)
+        yield exports
 
 
 def lease_exports(
@@ -115,6 +133,13 @@ def rejected_fields(error: RequestRejectedError, options: ReadOptions, known: fr
     documented = frozenset(options.request.fields) - frozenset(options.request.overrides)
     newly = documented.intersection(error.fields) - known
     return newly if options.all_fields and documented - known - newly else frozenset()
+
+
+def _lease(export: CachedExport) -> None:
+    # The lease comes before the look at the record, and whoever evicts removes the record before it looks for leases.
+    touch(export.path, lease=True)
+    if not is_current(export):
+        raise FileNotFoundError(f"{export.path} has been removed or replaced")
 
 
 def _resolve_windows(windows: Sequence[Window], call: Call) -> list[ResolvedExport]:

@@ -122,6 +122,7 @@ class ParquetIngest:
             batches = self._report(decode(decoder, chunks, pipeline, workers=self._workers))
             groups = pipeline.prefetch(parquet.build_row_groups(batches), depth=1, name="gather")
             rows = parquet.write(path, build_schema(columns), groups, about=self._request.to_dict())
+        parquet.release_memory()
         # Only now is it known that the body is complete and sound, and so are the misfits.
         self._rows[part] = rows
         self._misfits |= decoder.misfits
@@ -140,6 +141,7 @@ class ParquetIngest:
     def _join_parts(self, count: int) -> None:
         parts = [self._write.part(number) for number in range(count)]
         parquet.join(parts, self._write.path)
+        parquet.release_memory()
         for part in parts:
             part.unlink()
 

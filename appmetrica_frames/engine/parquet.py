@@ -49,9 +49,15 @@ def _write(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> int:
         for group in groups:
             writer.write_table(group, row_group_size=group.num_rows)
             rows += group.num_rows
-    # pyarrow would keep the memory that it encoded with, and reading the frame needs memory next.
-    pa.default_memory_pool().release_unused()
     return rows
+
+
+def release_memory() -> None:
+    """Give back the memory that pyarrow keeps of what was written: reading the frame, or the next window, needs some.
+
+    Of threads that have ended, too, and only of these and of this one: call it after them.
+    """
+    pa.default_memory_pool().release_unused()
 
 
 def _writer_settings(schema: pa.Schema) -> dict[str, Any]:

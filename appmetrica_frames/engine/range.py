@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -11,19 +12,20 @@ from appmetrica_frames.util.caller import warn_caller
 
 from .interruption import InterruptibleClock, Interruption
 from .resolve import ExportResolver
-from .workers import Task, Workers
+from .workers import MAX_FAILURES, Task, Workers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from appmetrica_frames.errors import AppMetricaError, ExportWindow
-    from appmetrica_frames.progress import RangeReporter
+    from appmetrica_frames.progress import ProgressReporter, RangeReporter
+    from appmetrica_frames.util.caller import Warned
 
     from .context import Call
     from .plan import Window
     from .resolve import ResolvedExport
 
-MAX_LISTED = 5  # windows in a message
+MAX_LISTED = 5  # windows in a message, or warnings of a kind
 
 
 def resolve_range(windows: Sequence[Window], call: Call) -> list[ResolvedExport]:
@@ -51,6 +53,7 @@ class _RangeResolver:
         self._call = call
         self._reporter = reporter
         self._exports: dict[ExportWindow, ResolvedExport] = {}
+        self._outages = {window.request.application_id: _Outage() for window in windows}
 
     def resolve(self) -> list[ResolvedExport]:
         try:
@@ -78,10 +81,13 @@ class _RangeResolver:
         self._check_may_fetch(missing)
         tasks = [self._build_task(dates, resolver) for dates, resolver in missing.items()]
         outcomes = Workers(tasks, self._call.interruption).run()
-        for message, category in dict.fromkeys(warned for outcome in outcomes for warned in outcome.warnings):
-            warn_caller(message, category)
         results = zip(missing, outcomes, strict=True)
         failed = {dates: outcome.error for dates, outcome in results if outcome.error is not None}
+        try:
+            _warn([warned for outcome in outcomes for warned in outcome.warnings])
+        except Warning:  # made an error by a filter: it must not hide the failure
+            if not failed:
+                raise
         if failed:
             raise self._build_error(failed)
 
@@ -98,7 +104,7 @@ class _RangeResolver:
         def run() -> ResolvedExport:
             reporter = self._reporter.open_window(self._describe(dates))
             try:
-                export = resolver.fetch(reporter)
+                export = self._outages[dates.application_id].resolve(resolver, reporter)
             except BaseException:
                 if not self._call.interruption.is_stopped:
                     self._reporter.fail_window(reporter)
@@ -143,6 +149,36 @@ class _RangeResolver:
         if not period or len(self._call.options.requests) == 1:
             return period or of_application
         return f"{period} of {of_application}"
+
+
+class _Outage:
+    """Has a server that fails again and again asked no more: the files that `stale_if_error` allows are returned."""
+
+    def __init__(self) -> None:
+        self._failures: list[AppMetricaError] = []  # in a row
+
+    def resolve(self, resolver: ExportResolver, reporter: ProgressReporter) -> ResolvedExport:
+        failures = self._failures.copy()  # other threads change them
+        if len(failures) >= MAX_FAILURES:
+            return resolver.fall_back(failures[-1])
+        export = resolver.fetch(reporter)
+        if resolver.failure is None:
+            self._failures.clear()
+        else:
+            self._failures.append(resolver.failure)
+        return export
+
+
+def _warn(warned: Sequence[Warned]) -> None:
+    """Issue the warnings of all windows, each once, and of one kind only some: they tell of hundreds of windows."""
+    issued: Counter[type[Warning]] = Counter()
+    for message, category in dict.fromkeys(warned):
+        issued[category] += 1
+        if issued[category] <= MAX_LISTED:
+            warn_caller(message, category)
+    for category, number in issued.items():
+        if number > MAX_LISTED:
+            warn_caller(f"There were {number - MAX_LISTED} more such warnings for other windows.", category)
 
 
 def _title(call: Call) -> str:

@@ -81,10 +81,17 @@ class ResolvedExport:
 
 
 class ExportResolver:
-    """Resolves one window of one call."""
+    """Resolves one window of one call.
+
+    Attributes
+    ----------
+    failure
+        The error in place of which a cached file was returned that is too old, if there was one.
+    """
 
     def __init__(self, window: Window, call: Call) -> None:
         self._window = window
+        self.failure: AppMetricaError | None = None
         self._call = call
         self._options = call.options
         self._clock = call.clock
@@ -115,7 +122,17 @@ class ExportResolver:
             return self._fetch_into_cache(fetcher)
         except (DownloadError, ServerError, QuotaExceededError, _LockTimeoutError) as error:
             self._call.interruption.check()  # otherwise that may be why it failed
-            return self._fall_back(error)
+            return self.fall_back(error)
+
+    def fall_back(self, error: AppMetricaError) -> ResolvedExport:
+        """Return the cached file that `stale_if_error` allows; raise the error if there is none."""
+        export = self._find(check_stale_if_error)
+        if export is None:
+            raise error
+        self.failure = error
+        age = format_duration(max(0.0, self._clock.now() - export.cached.times.built_not_before))
+        warn_caller(f"{error} A cached file is returned instead, built up to {age} ago.", CacheWarning)
+        return export
 
     @property
     def _title(self) -> str:
@@ -200,15 +217,8 @@ class ExportResolver:
         limit = self._options.settings.client.max_bytes
         if limit is not None:
             with suppress(OSError):  # another time, then
-                evict(self._store, max_bytes=limit, now=self._clock.now(), keep=self._call.folders.copy())
-
-    def _fall_back(self, error: AppMetricaError) -> ResolvedExport:
-        export = self._find(check_stale_if_error)
-        if export is None:
-            raise error
-        age = format_duration(max(0.0, self._clock.now() - export.cached.times.built_not_before))
-        warn_caller(f"{error} A cached file is returned instead, built up to {age} ago.", CacheWarning)
-        return export
+                # The set itself and no copy: other threads add what they have fetched meanwhile.
+                evict(self._store, max_bytes=limit, now=self._clock.now(), keep=self._call.folders)
 
     def _fetch_without_cache(self, fetcher: ExportFetcher) -> ResolvedExport:
         directory = make_temporary_directory(self._call.scope)

@@ -10,12 +10,15 @@ import sys
 import threading
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 import appmetrica_frames as af
+from appmetrica_frames.cache.eviction import evict
+from appmetrica_frames.cache.store import LocalStore
 from appmetrica_frames.emulator import Emulator, MovableClock, faults
 from appmetrica_frames.engine.interruption import Interruption
 from appmetrica_frames.engine.workers import TICK, Task, Workers
@@ -311,3 +314,51 @@ sys.exit(os.waitpid(child, 0)[1] or application_queue("origin", 1).take() is not
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="Windows does not fork")
 def test_a_forked_child_does_not_wait_for_the_threads_of_its_parent() -> None:
     assert subprocess.run([sys.executable, "-c", FORK], timeout=60, check=False).returncode == 0
+
+
+def test_a_range_larger_than_max_bytes_is_fetched_once(server: Emulator) -> None:
+    client = client_of(server, max_bytes=1)
+    for number in (1, 2, 3):
+        frame = read(server, f"2024-0{number}-01", f"2024-0{number}-14", client=client)
+        assert frame["event_datetime"].dt.date().n_unique() == 14
+        assert server.preparations == 14 * number, "no window was removed before it was read"
+
+
+class KeptMeanwhile(set[Path]):
+    """Folders to be kept, to which another thread adds one after it was looked for."""
+
+    def __contains__(self, folder: object) -> bool:
+        is_known = super().__contains__(folder)
+        if isinstance(folder, Path):
+            self.add(folder)
+        return is_known
+
+
+def test_what_another_thread_has_just_fetched_is_not_removed(server: Emulator, tmp_path: Path) -> None:
+    read(server, "2024-07-01", "2024-07-02")
+    evict(LocalStore(tmp_path / "cache"), max_bytes=1, now=time.time(), keep=KeptMeanwhile())
+    assert len(af.Cache().ls()) == 2
+
+
+def test_no_window_is_removed_before_an_iteration_comes_to_it(server: Emulator) -> None:
+    """Each file is opened when the one before it has been read; meanwhile others may make room."""
+    parameters: Any = {"application_id": server.application_id, "fields": FIELDS, "split": "day"}
+    dates: Any = {"date_since": "2024-07-01", "date_until": "2024-07-05"}
+    with af.iter_appmetrica("events", **dates, **parameters, client=client_of(server)) as batches:
+        read(server, "2024-06-01", "2024-06-03", client=client_of(server, max_bytes=1))
+        rows = sum(batch.num_rows for batch in batches)
+    assert rows == read(server, "2024-07-01", "2024-07-05").height
+
+
+def test_a_server_that_fails_is_not_asked_for_every_window_that_may_be_stale() -> None:
+    with Emulator(rows_per_day=50, clock=MovableClock(start=NOON), faults={}) as server:
+        frame = read(server, "2024-06-01", "2024-06-30")
+        server.faults[1:] = faults.json_error(500, "all broken")
+        before = server.export_requests
+        stale: dict[str, Any] = {"refresh": True, "stale_if_error": 30 * 86_400.0}
+        with pytest.warns(af.CacheWarning) as warned:
+            assert read(server, "2024-06-01", "2024-06-30", client=client_of(server, retries=0), **stale).equals(frame)
+        assert 3 <= server.export_requests - before <= 8
+        assert 1 <= len(warned) <= 6
+        with pytest.raises(af.IncompleteExportError):
+            read(server, "2024-05-30", "2024-06-30", client=client_of(server, retries=0), **stale)
