@@ -68,11 +68,19 @@ def retry_if_evicted(attempt: Callable[[], Result]) -> Result:
 
 
 def resolve_exports(
-    options: ReadOptions, scope: ExitStack, clock: Clock, *, keep: Callable[[Window], bool] | None = None
+    options: ReadOptions,
+    scope: ExitStack,
+    clock: Clock,
+    *,
+    keep: Callable[[Window], bool] | None = None,
+    on_window: Callable[[Window, ResolvedExport], None] | None = None,
 ) -> list[ResolvedExport]:
-    """Return the exports of a call from the cache and the server; `scope` removes what is not cached."""
+    """Return the exports of a call from the cache and the server; `scope` removes what is not cached.
+
+    `on_window` gets each export as soon as it is there: see `Call`. What it raises fails the window.
+    """
     store = LocalStore(options.settings.cache_directory)
-    call = Call(options.at(clock.now()), store, clock, scope, Interruption())
+    call = Call(options.at(clock.now()), store, clock, scope, Interruption(), on_window=on_window)
     memory = store.rejected_fields(options.request.resource, options.settings.origin)
     rejected = memory.load(clock.now(), any_age=options.policy.offline) if options.cache else frozenset()
     while True:
