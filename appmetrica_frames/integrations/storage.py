@@ -78,7 +78,9 @@ class Directory:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        if root.exists() and not root.is_dir():
+        with explain_failure(f"{root} cannot be opened"):
+            is_in_the_way = root.exists() and not root.is_dir()
+        if is_in_the_way:
             raise InvalidRequestError(f"The dataset cannot be kept in {root}: a file is in the way.")
 
     @property
