@@ -868,6 +868,7 @@ def sync_appmetrica(
     add_columns: bool = False,
     dry_run: bool = False,
     filesystem: S3FileSystem | None = None,
+    duckdb: str | PathLike[str] | None = None,
     client: Client | None = None,
 ) -> pl.DataFrame:
     """Keep a dataset of Parquet files up to date, for DuckDB, Spark, BI tools and whatever else reads such files.
@@ -926,6 +927,9 @@ def sync_appmetrica(
         Return what would be done. No export is requested, and nothing is written.
     filesystem : pyarrow.fs.S3FileSystem, optional
         The object storage, where `to` is the bucket and the prefix in it.
+    duckdb : str or path, optional
+        A DuckDB file that gets a view over the dataset, named after the resource, with the comments of the catalogue.
+        Other tables and views of the file stay.
     client : Client, optional
         Token, server, cache and patience. Default: ``Client()``, which reads the environment variables.
 
@@ -946,7 +950,7 @@ def sync_appmetrica(
         Some windows failed; the others are in the dataset. A window with a value that does not fit its column's type
         is one that fails: a dataset has one schema.
     DatasetError
-        The dataset cannot be read or written to, or another process keeps it locked.
+        The dataset or the DuckDB file cannot be read or written to, or another process keeps it locked.
     AppMetricaError
         As `read_appmetrica` does.
 
@@ -965,11 +969,13 @@ def sync_appmetrica(
     from .engine.dataset import check_partitions
     from .engine.sync import sync_exports
     from .integrations.dataset import ParquetDataset
+    from .integrations.duckdb import ViewDatabase
     from .integrations.plan import build_sync_frame
     from .integrations.storage import open_storage
 
     check_partitions(resource, split, fields, schema_overrides)
-    dataset = ParquetDataset(open_storage(to, filesystem), resource, split)
+    storage = open_storage(to, filesystem)
+    views = None if duckdb is None else ViewDatabase(duckdb, storage)
     options = build_options(
         resource,
         application_id=application_id,
@@ -988,7 +994,11 @@ def sync_appmetrica(
         strict=strict,
         client=client,
     )
-    return build_sync_frame(sync_exports(options, dataset, add_columns=add_columns, dry_run=dry_run))
+    dataset = ParquetDataset(storage, resource, split)
+    done = sync_exports(options, dataset, add_columns=add_columns, dry_run=dry_run)
+    if views is not None and not dry_run:
+        views.update(resource, split)
+    return build_sync_frame(done)
 
 
 def _iter_schema_and_batches(options: ReadOptions, batch_size: int) -> Iterator[Any]:

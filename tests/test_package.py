@@ -95,7 +95,7 @@ def test_a_sync_shows_its_parameters_in_its_source_and_shares_the_others_with_re
     own = inspect.signature(af.sync_appmetrica).parameters
     given = {name for name, parameter in own.items() if name in SHARED and parameter.default == SHARED[name].default}
     assert set(SHARED) - given == {"date_since", "date_until", "split", "limit", "offline", "stale_if_error", "cache"}
-    assert set(own) - set(SHARED) == {"to", "add_columns", "dry_run", "filesystem"}
+    assert set(own) - set(SHARED) == {"to", "add_columns", "dry_run", "filesystem", "duckdb"}
     assert [name for name, p in own.items() if p.kind is not p.KEYWORD_ONLY] == ["resource"]
     assert [name for names in _described(af.sync_appmetrica) for name in names.split(", ")] == list(own)
 

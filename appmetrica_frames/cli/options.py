@@ -83,6 +83,7 @@ SPECS = {
         list[str], "An Arrow type instead of the catalogue's; repeatable.", "FIELD=TYPE", completion.field_and_value
     ),
     "add_columns": OptionSpec(bool, "Let new files have columns that the dataset lacks."),
+    "duckdb": OptionSpec(str, "Keep a view of the resource in this DuckDB file, for BI tools.", "FILE"),
     "dry_run": OptionSpec(bool, "Show what would be done; request and write nothing."),
     "strict": OptionSpec(bool, "Fail on a value that does not fit its column's type."),
     "cache_dir": OptionSpec(
