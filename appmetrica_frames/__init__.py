@@ -1,7 +1,8 @@
 """AppMetrica Logs API exports as Polars and pandas DataFrames, in one call.
 
 `read_appmetrica` gives a frame of Polars, pandas or Arrow, `scan_appmetrica` a LazyFrame, `iter_appmetrica` batches of
-rows, `download_appmetrica` paths of Parquet files; `plan_appmetrica` tells what they would fetch. `list_resources` and
+rows, `download_appmetrica` paths of Parquet files; `plan_appmetrica` tells what they would fetch. `sync_appmetrica`
+keeps a dataset of Parquet files up to date. `list_resources` and
 `list_fields` list what can be exported, and `expand_json` turns JSON in a column into columns. A `Client` holds
 settings that calls share; a `Cache` lists and removes cached exports. Every error is an `AppMetricaError`.
 
@@ -14,7 +15,14 @@ from typing import TYPE_CHECKING
 from .util.version import __version__
 
 if TYPE_CHECKING:
-    from .api import download_appmetrica, iter_appmetrica, plan_appmetrica, read_appmetrica, scan_appmetrica
+    from .api import (
+        download_appmetrica,
+        iter_appmetrica,
+        plan_appmetrica,
+        read_appmetrica,
+        scan_appmetrica,
+        sync_appmetrica,
+    )
     from .cache.entry import CachedExport
     from .cache.manage import Cache, CacheInfo, PruneResult, VerifyResult
     from .client import Client
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
         AppMetricaError,
         AuthenticationError,
         CacheWarning,
+        DatasetError,
         DateWarning,
         DecodeError,
         DownloadError,
@@ -48,6 +57,7 @@ __all__ = [
     "CacheWarning",
     "CachedExport",
     "Client",
+    "DatasetError",
     "DateWarning",
     "DecodeError",
     "DownloadError",
@@ -73,6 +83,7 @@ __all__ = [
     "plan_appmetrica",
     "read_appmetrica",
     "scan_appmetrica",
+    "sync_appmetrica",
 ]
 
 
@@ -86,6 +97,7 @@ _PUBLIC = {
     "CacheWarning": "errors",
     "CachedExport": "cache.entry",
     "Client": "client",
+    "DatasetError": "errors",
     "DateWarning": "errors",
     "DecodeError": "errors",
     "DownloadError": "errors",
@@ -110,6 +122,7 @@ _PUBLIC = {
     "plan_appmetrica": "api",
     "read_appmetrica": "api",
     "scan_appmetrica": "api",
+    "sync_appmetrica": "api",
 }
 
 

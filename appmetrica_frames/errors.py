@@ -11,6 +11,7 @@ AppMetricaError
 ├── PreparationTimeoutError (TimeoutError)  the file was not ready within prepare_timeout
 ├── DownloadError (ConnectionError)         short or damaged bodies, network faults
 ├── IncompleteExportError                   some windows of a range failed; the others are in the cache
+├── DatasetError (OSError)                  a dataset cannot be read, written to or locked
 └── DecodeError (ValueError)                the body arrived whole and is not what was requested
     └── SchemaError                         its columns or values do not fit the schema
 
@@ -150,6 +151,10 @@ class IncompleteExportError(AppMetricaError):
         self.completed = completed
         self.failed = dict(failed or {})
         self.not_tried = not_tried
+
+
+class DatasetError(AppMetricaError, OSError):
+    """A dataset cannot be read or written to, or another process keeps it locked."""
 
 
 class DecodeError(AppMetricaError, ValueError):

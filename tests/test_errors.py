@@ -20,6 +20,7 @@ LEAVES = [
     (af.ServerError, ConnectionError),
     (af.PreparationTimeoutError, TimeoutError),
     (af.DownloadError, ConnectionError),
+    (af.DatasetError, OSError),
     (af.DecodeError, ValueError),
     (af.SchemaError, af.DecodeError),
 ]

@@ -92,6 +92,15 @@ def test_every_reader_shows_the_shared_parameters_in_its_source(function: Any) -
     assert [argument.arg for argument in [*written.args.args, *written.args.kwonlyargs]] == list(own)
 
 
+def test_a_sync_shows_its_parameters_in_its_source_and_shares_the_others_with_readers() -> None:
+    own = inspect.signature(af.sync_appmetrica).parameters
+    given = {name for name, parameter in own.items() if name in SHARED and parameter.default == SHARED[name].default}
+    assert set(SHARED) - given == {"date_since", "date_until", "split", "limit", "offline", "stale_if_error", "cache"}
+    assert set(own) - set(SHARED) == {"to", "add_columns", "dry_run", "filesystem", "duckdb"}
+    assert [name for name, p in own.items() if p.kind is not p.KEYWORD_ONLY] == ["resource"]
+    assert [name for names in _described(af.sync_appmetrica) for name in names.split(", ")] == list(own)
+
+
 @pytest.mark.parametrize("function", READERS, ids=lambda function: function.__name__)
 def test_every_reader_describes_each_parameter_as_the_others_do(function: Any) -> None:
     described, model = _described(function), _described(af.read_appmetrica)

@@ -22,6 +22,7 @@ LENGTH = re.compile(r"(?P<number>[0-9]{1,6}(?:\.[0-9]{1,6})?)(?P<unit>[dh])")  #
 UNITS = {"d": "days", "h": "hours"}
 HOURS_IN_DAY = 24
 
+NO_OPTIONS = {"resource", "client", "filesystem"}
 CLIENT_SETTINGS = ("cache_dir", "max_bytes", "base_url", "prepare_timeout", "progress")
 
 
@@ -55,6 +56,7 @@ SPECS = {
         completion.choices(get_args(DateDimension)),
     ),
     "limit": OptionSpec(int, "The most rows to export; which ones is up to the server.", "ROWS"),
+    "to": OptionSpec(str, "Where the dataset is: a directory, or s3://bucket/prefix.", "DIRECTORY|URL"),
     "skip_unavailable_shards": OptionSpec(bool, "Export what is reachable while the Logs API is disabled."),
     "wire_format": OptionSpec(
         str, "What the server sends; the result is the same.", "csv|json", completion.choices(get_args(WireFormat))
@@ -80,6 +82,9 @@ SPECS = {
     "schema_overrides": OptionSpec(
         list[str], "An Arrow type instead of the catalogue's; repeatable.", "FIELD=TYPE", completion.field_and_value
     ),
+    "add_columns": OptionSpec(bool, "Let new files have columns that the dataset lacks."),
+    "duckdb": OptionSpec(str, "Keep a view of the resource in this DuckDB file, for BI tools.", "FILE"),
+    "dry_run": OptionSpec(bool, "Show what would be done; request and write nothing."),
     "strict": OptionSpec(bool, "Fail on a value that does not fit its column's type."),
     "cache_dir": OptionSpec(
         str, "Directory of the cache. Default: APPMETRICA_CACHE_DIR, else the user's cache directory.", "DIRECTORY"
@@ -112,23 +117,35 @@ BaseUrl = Annotated[
 ]
 
 
-def with_options(function: Any, **more: Any) -> Any:
-    """Give a function with ``**values`` the signature that typer builds the options from."""
+def with_options(function: Any, *, library: Callable[..., Any] = download_appmetrica, **more: Any) -> Any:
+    """Give a function with ``**values`` the signature that typer builds the options from.
+
+    Parameters
+    ----------
+    library
+        The function of the library whose parameters become options.
+    **more
+        The command's own options, with their annotations.
+    """
     resource = inspect.Parameter("resource", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=ResourceName)
     own = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
         for name, annotation in more.items()
     ]
-    function.__signature__ = inspect.Signature([resource, *_build_options(), *own])
+    function.__signature__ = inspect.Signature([resource, *_build_options(library), *own])
     function.__annotations__ = {}
     return function
 
 
-def pop_client(values: dict[str, Any]) -> Client:
-    """Remove the client's settings from the values and return the client. Progress is shown unless it is disabled."""
+def pop_client(values: dict[str, Any], *, plain_lines: bool = True) -> Client:
+    """Remove the client's settings from the values and return the client.
+
+    Progress is shown unless it is disabled; where no terminal is, only with `plain_lines` or if it is asked for.
+    """
     settings = {name: values.pop(name) for name in CLIENT_SETTINGS}
     check_cache_directory(settings["cache_dir"])
-    return Client(**{**settings, "progress": settings["progress"] is not False})
+    progress = settings["progress"]
+    return Client(**{**settings, "progress": progress is not False if plain_lines else progress})
 
 
 def parse_values(values: dict[str, Any]) -> dict[str, Any]:
@@ -178,11 +195,11 @@ def _check_encoding(values: dict[str, Any]) -> None:
                 raise InvalidRequestError(f"--{name.replace('_', '-')} takes UTF-8 text, not {text!r}.")
 
 
-def _build_options() -> list[inspect.Parameter]:
+def _build_options(library: Callable[..., Any]) -> list[inspect.Parameter]:
     """Return an option for each parameter of an export, and for the client's settings that matter here."""
-    parameters = inspect.signature(download_appmetrica).parameters
+    parameters = inspect.signature(library).parameters
     settings = inspect.signature(Client).parameters
-    chosen = [parameter for name, parameter in parameters.items() if name not in {"resource", "client"}]
+    chosen = [parameter for name, parameter in parameters.items() if name not in NO_OPTIONS]
     return [_build_option(parameter) for parameter in (*chosen, *(settings[name] for name in CLIENT_SETTINGS))]
 
 

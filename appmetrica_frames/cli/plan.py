@@ -27,7 +27,7 @@ def _plan(resource: str, *, as_json: bool, **values: Any) -> None:
         return
     several = len({row["application_id"] for row in rows}) > 1
     width = shutil.get_terminal_size(fallback=(0, 0)).columns or None  # another program gets the whole reason
-    print_table(map(_format_row, rows), ("application", *COLUMNS) if several else COLUMNS, width=width)
+    print_table(map(format_row, rows), ("application", *COLUMNS) if several else COLUMNS, width=width)
     print_message(_summarize(Counter(row["state"] for row in rows)))
 
 
@@ -41,7 +41,7 @@ def _summarize(states: Mapping[str, int]) -> str:
     return f"{summary}; {total - fresh:,} to fetch" + (f", {pending:,} already requested" if pending else "")
 
 
-def _format_row(row: Mapping[str, Any]) -> dict[str, object]:
+def format_row(row: Mapping[str, Any]) -> dict[str, object]:
     return {
         "application": row["application_id"],
         "dates": _format_dates(row["since"], row["until"]),

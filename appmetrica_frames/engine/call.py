@@ -105,10 +105,15 @@ def resolve_exports(
     keep: Callable[[Window], bool] | None = None,
     at: float | None = None,
     accept_text: bool = True,
+    on_window: Callable[[Window, ResolvedExport], None] | None = None,
 ) -> list[ResolvedExport]:
-    """Return the exports of a call from the cache and the server; `scope` removes what is not cached."""
+    """Return the exports of a call from the cache and the server; `scope` removes what is not cached.
+
+    `on_window` gets each export as soon as it is there: see `Call`. What it raises fails the window.
+    """
     store = LocalStore(options.settings.cache_directory)
-    call = Call(options.at(clock.now() if at is None else at), store, clock, scope, Interruption())
+    instant = clock.now() if at is None else at
+    call = Call(options.at(instant), store, clock, scope, Interruption(), on_window=on_window)
     memory = store.rejected_fields(options.request.resource, options.settings.origin)
     rejected = memory.load(clock.now(), any_age=options.policy.offline) if options.cache else frozenset()
     while True:

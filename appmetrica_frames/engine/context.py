@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -28,6 +29,8 @@ class Call:
         Whether the call fetches several windows, in threads: then each waits for a place in the server's queue.
     folders
         The folders of the exports found or fetched so far: `max_bytes` removes nothing in them before it has been read.
+    on_window
+        Called with each window and its export as soon as it is there, in the thread that found or fetched it.
     """
 
     options: ReadOptions
@@ -37,3 +40,4 @@ class Call:
     interruption: Interruption
     is_range: bool = False
     folders: set[Path] = field(default_factory=set)
+    on_window: Callable[..., None] | None = None

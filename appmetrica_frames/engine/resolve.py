@@ -103,11 +103,23 @@ class ExportResolver:
     def find(self, reporter: ProgressReporter) -> ResolvedExport | None:
         """Return the export if the cache has it and the policy accepts it."""
         self._reporter = reporter
-        return self._find() if self._options.cache else None
+        export = self._find() if self._options.cache else None
+        if export is not None:
+            self._hand_over(export)
+        return export
 
     def fetch(self, reporter: ProgressReporter) -> ResolvedExport:
         """Return the export from the server, or from whoever fetches it at the same time."""
         self._reporter = reporter
+        export = self._fetch()
+        self._hand_over(export)
+        return export
+
+    def _hand_over(self, export: ResolvedExport) -> None:
+        if self._call.on_window is not None:
+            self._call.on_window(self._window, export)
+
+    def _fetch(self) -> ResolvedExport:
         if not self._options.cache:
             return self._fetch_without_cache(self._fetcher())
         settings = self._options.settings

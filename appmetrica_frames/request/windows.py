@@ -79,6 +79,14 @@ def split_range(since: str, until: str, split: Split) -> list[tuple[str, str]]:
     return list(zip(firsts, lasts, strict=True))
 
 
+def first_day(moment: str, split: Split) -> date:
+    """Return the first day of the calendar unit that a moment, ``yyyy-mm-dd hh:mm:ss``, lies in."""
+    day = datetime.fromisoformat(moment).date()
+    if split == "month":
+        return day.replace(day=1)
+    return day - timedelta(days=day.weekday()) if split == "week" else day
+
+
 def window_end(request: ExportRequest, zone: tzinfo | None) -> float | None:
     """Return the instant at which the last second of a request's range is over.
 

@@ -14,7 +14,7 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import appmetrica_frames
-from appmetrica_frames import Cache, Client, cli, download_appmetrica
+from appmetrica_frames import Cache, Client, cli, download_appmetrica, sync_appmetrica
 from appmetrica_frames.cli import options
 from appmetrica_frames.cli.output import PROGRAM
 from appmetrica_frames.emulator import serve
@@ -44,7 +44,7 @@ def parameters(name: str) -> dict[str, Any]:
 
 def test_the_commands_are_known() -> None:
     assert set(COMMANDS) == {
-        *("demo", "emulator", "apps", "resources", "fields", "read", "download", "plan"),
+        *("demo", "emulator", "apps", "resources", "fields", "read", "download", "plan", "sync"),
         *("cache ls", "cache info", "cache verify", "cache prune", "cache remove", "cache clear"),
     }
 
@@ -57,7 +57,17 @@ def test_an_export_has_exactly_the_parameters_of_the_library(command: str, own: 
 
 
 def test_every_parameter_has_a_spec_and_nothing_else_has() -> None:
-    assert set(parameters("download")) - {"resource"} == set(options.SPECS)
+    known = set(parameters("download")) | set(parameters("sync"))
+    assert known - {"resource", "as_json"} == set(options.SPECS)
+
+
+def test_a_sync_has_exactly_the_parameters_of_the_library() -> None:
+    shared = set(inspect.signature(sync_appmetrica).parameters) - options.NO_OPTIONS
+    assert set(parameters("sync")) - {"resource", "as_json"} == shared | set(options.CLIENT_SETTINGS)
+    assert {name for name, option in parameters("sync").items() if option.required} == {
+        *("resource", "application_id", "to", "date_since")
+    }
+    assert parameters("sync")["date_until"].default == "yesterday"
 
 
 @pytest.mark.parametrize("parameter", [*inspect.signature(download_appmetrica).parameters, *options.CLIENT_SETTINGS])

@@ -39,7 +39,10 @@ def commands() -> list[list[str]]:
     return [words[1:] for words in split if words and words[0].endswith("appmetrica-frames")]
 
 
-def test_the_examples_run_one_after_another(server: Emulator, ready_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_examples_run_one_after_another(
+    server: Emulator, ready_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("APPMETRICA_TOKEN", server.token)
     monkeypatch.setenv("APPMETRICA_BASE_URL", ready_url)
     names: dict[str, Any] = {}
@@ -51,6 +54,7 @@ def test_the_examples_run_one_after_another(server: Emulator, ready_url: str, mo
     assert names["sessions"].height > 0
     assert names["sessions"]["session_start_timestamp"].dt.date().unique().to_list() == [date(2024, 7, 1)]
     assert names["plan"].exports == ()
+    assert names["done"]["rows"].sum() == names["synced"].collect().height == names["rows"]
     assert names["windows"]["state"].to_list() == ["cached"]
     assert names["all_installs"]["application_id"].unique().to_list() == [1111, 2222]
     planned = names["plan_appmetrica"]("events", **names["quarter"])["state"]

@@ -1,7 +1,8 @@
 """Every file operation below a directory, counted; the chosen one fails, or kills the process.
 
-Run as a script, it forks a process for each line "<directory> <n>" that it reads: the call in ``CALL`` is made there,
-and the n-th operation below the directory is answered with SIGKILL. It prints how the process ended.
+Run as a script, it forks a process for each line "<directory> <n>" that it reads: an export is downloaded into a cache
+there, or synced into a dataset, and the n-th operation below the directory is answered with SIGKILL. It prints how the
+process ended.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from unittest.mock import patch
@@ -231,7 +233,12 @@ def _reader(points: Points) -> Any:
 
 def serve() -> None:
     """Fork a process for each line that is read; see the module."""
-    for name in ("appmetrica_frames.engine.fetch", "filelock", "isal.isal_zlib"):
+    for name in (
+        "appmetrica_frames.engine.fetch",
+        "appmetrica_frames.integrations.dataset",
+        "filelock",
+        "isal.isal_zlib",
+    ):
         importlib.import_module(name)
     settings = json.loads(sys.stdin.readline())
     for line in sys.stdin:
@@ -250,10 +257,12 @@ def _child(settings: dict[str, Any], directory: Path, number: int) -> None:
 
     status = 1
     try:
-        client = af.Client(cache_dir=directory, progress=False, **settings["client"])
+        client = af.Client(**{"cache_dir": directory, "progress": False, **settings["client"]})
         points = Points(directory, number, killing)
+        is_sync = settings.get("function") == "sync_appmetrica"
+        call = partial(af.sync_appmetrica, to=directory) if is_sync else af.download_appmetrica
         with watched(points):
-            af.download_appmetrica(client=client, **settings["words"])
+            call(client=client, **settings["words"])
         (directory.parent / "seen").write_text("\n".join(points.seen))
         status = 0
     finally:

@@ -29,6 +29,11 @@ assert_type(af.download_appmetrica("push_tokens", application_id=1, max_age=time
 
 assert_type(af.plan_appmetrica("push_tokens", application_id=[1, 2], lookback=None), pl.DataFrame)
 
+assert_type(
+    af.sync_appmetrica("events", application_id=[1, 2], to=Path("dataset"), date_since="90daysAgo", dry_run=True),
+    pl.DataFrame,
+)
+
 with af.iter_appmetrica("push_tokens", application_id=1, batch_size=10) as batches:
     assert_type(batches, pa.RecordBatchReader)
 

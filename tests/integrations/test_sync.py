@@ -1,0 +1,246 @@
+"""What a dataset holds decides what is fetched; a window never loses rows, and is published as soon as it is there."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import polars as pl
+import pytest
+
+import appmetrica_frames as af
+from appmetrica_frames.cache.locks import Locks
+from appmetrica_frames.emulator import faults
+from appmetrica_frames.integrations import storage
+
+from .conftest import DAY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from appmetrica_frames.emulator.faults.plan import Request
+
+    from .conftest import Syncer
+
+
+def test_the_next_day_on_an_empty_cache_asks_only_for_what_is_not_settled(syncer: Syncer) -> None:
+    month = {"date_since": "2024-07-01"}
+    assert len(syncer.requested(date_until="2024-07-29", **month)) == 29
+    syncer.forget_cache()
+    syncer.server.clock.advance(DAY + 60.0)
+    assert syncer.requested(date_until="2024-07-30", **month) == [f"2024-07-{day}" for day in range(23, 31)]
+    assert syncer.requested(date_until="2024-07-30", **month) == []
+
+
+def test_a_sync_within_max_age_asks_for_nothing(syncer: Syncer) -> None:
+    syncer.sync()
+    syncer.forget_cache()
+    syncer.server.clock.advance(3_600.0)
+    assert syncer.requested(max_age=2 * 3_600.0) == []
+    assert syncer.requested(max_age=1_800.0) == ["2024-07-27", "2024-07-28", "2024-07-29"]
+
+
+def test_a_refresh_writes_every_window(syncer: Syncer) -> None:
+    syncer.sync()
+    syncer.server.clock.advance(60.0)
+    frame = syncer.sync(refresh=True)
+    assert frame["action"].to_list() == ["written"] * 3
+    assert frame["reason"].unique().to_list() == ["refresh accepts nothing built before the call"]
+
+
+def test_what_the_cache_has_is_published_without_a_request(syncer: Syncer) -> None:
+    syncer.sync()
+    assert syncer.requested(to=syncer.folder / "other") == []
+
+
+def test_relative_dates_are_those_of_the_application(syncer: Syncer) -> None:
+    frame = syncer.sync(date_since="2daysAgo", date_until="yesterday")
+    assert frame["since"].dt.date().cast(pl.String).to_list() == ["2024-07-28", "2024-07-29"]
+
+
+def test_a_dry_run_shows_the_plan_and_writes_nothing(syncer: Syncer) -> None:
+    plan = syncer.sync(dry_run=True)
+    assert plan.select("state", "action", "rows").unique().rows() == [("missing", "would write", None)]
+    assert not syncer.to.exists()
+    assert [one for one in syncer.server.exchanges if "/export/" in one.path] == []
+    syncer.sync(date_until="2024-07-28")
+    before = {path: path.stat().st_mtime_ns for path in syncer.folder.rglob("*")}
+    plan = syncer.sync(dry_run=True)
+    assert plan["action"].to_list() == ["kept", "kept", "would write"]
+    assert plan["rows"].to_list()[2] is None
+    assert {path: path.stat().st_mtime_ns for path in syncer.folder.rglob("*")} == before
+
+
+def test_a_shorter_range_keeps_the_rows_of_its_first_and_last_window(syncer: Syncer) -> None:
+    whole = {"split": "month", "date_since": "2024-07-10", "date_until": "2024-07-29"}
+    syncer.sync(**whole)
+    before = syncer.read().sort(pl.all())
+    shorter = {"split": "month", "date_since": "2024-07-12", "date_until": "2024-07-20"}
+    assert syncer.sync(**shorter)["action"].to_list() == ["kept"]
+    frame = syncer.sync(refresh=True, **shorter)
+    assert frame.select(pl.col("since", "until").cast(pl.String)).rows() == [
+        ("2024-07-10 00:00:00.000000", "2024-07-29 23:59:59.000000")
+    ]
+    assert syncer.read().sort(pl.all()).equals(before)
+
+
+def test_a_longer_range_writes_the_window_again(syncer: Syncer) -> None:
+    syncer.sync(date_until="2024-07-28 11:59:59")
+    frame = syncer.sync(date_until="2024-07-28")
+    assert frame["action"].to_list() == ["kept", "written"]
+    assert frame["reason"][1] == "covers 2024-07-28 00:00:00 to 11:59:59 only"
+
+
+def test_a_file_without_some_shards_does_not_stand_in_for_a_whole_one(syncer: Syncer) -> None:
+    syncer.sync(skip_unavailable_shards=True)
+    assert syncer.sync(skip_unavailable_shards=True)["action"].to_list() == ["kept"] * 3
+    assert syncer.sync()["reason"].unique().to_list() == ["was exported with skip_unavailable_shards"]
+    assert syncer.sync(skip_unavailable_shards=True)["action"].to_list() == ["kept"] * 3
+
+
+def fail_on(day: str) -> Callable[[Request], bool]:
+    return lambda request: dict(request.query).get("date_since", "").startswith(day)
+
+
+def test_windows_that_are_there_stay_when_another_fails(syncer: Syncer) -> None:
+    syncer.server.faults.when(fail_on("2024-07-28"), faults.json_error(500, "broken shard"))
+    with pytest.raises(
+        af.IncompleteExportError, match=r"2 of 3 windows are up to date in .*dataset, and stay there"
+    ) as caught:
+        syncer.sync()
+    assert [window.since[:10] for window in caught.value.completed] == ["2024-07-27", "2024-07-29"]
+    assert [window.since[:10] for window in caught.value.failed] == ["2024-07-28"]
+    assert isinstance(caught.value.__cause__, af.ServerError)
+    assert len(syncer.files()) == 2
+    syncer.server.clear_faults()
+    syncer.forget_cache()
+    assert syncer.requested() == ["2024-07-28"]
+
+
+def test_a_window_is_there_before_the_others_are(syncer: Syncer) -> None:
+    seen: list[list[str]] = []
+
+    def look(request: Request) -> bool:
+        if fail_on("2024-07-29")(request):
+            seen.append(syncer.files())
+        return False
+
+    syncer.server.faults.when(look, faults.Reset())
+    syncer.sync(date_since="2024-07-18")
+    assert len(seen[0]) >= 5, "each thread has published its first window before it begins with another"
+
+
+BAD = b"city,install_timestamp\nKazan,soon\n"
+
+
+@pytest.mark.parametrize("is_cached", [False, True])
+def test_a_column_that_became_text_keeps_its_window_out_of_the_dataset(syncer: Syncer, *, is_cached: bool) -> None:
+    fields = {"fields": ["city", "install_timestamp"]}
+    syncer.sync(**fields, date_until="2024-07-28")
+    syncer.server.answers["installations"] = BAD
+    if is_cached:
+        with pytest.warns(af.SchemaWarning):
+            syncer.export(date_since="2024-07-29", client=syncer.client(), **fields)
+        del syncer.server.answers["installations"]
+    with (
+        pytest.warns(af.SchemaWarning),
+        pytest.raises(af.IncompleteExportError, match=r"schema_overrides={'install_timestamp': 'string'}") as caught,
+    ):
+        syncer.sync(**fields, date_until="2024-07-29")
+    (error,) = caught.value.failed.values()
+    assert isinstance(error, af.SchemaError)
+    assert error.column == "install_timestamp"
+    assert len(caught.value.completed) == len(syncer.files()) == 2
+
+
+def test_what_cannot_be_written_is_said_and_the_rest_of_the_dataset_stays(syncer: Syncer) -> None:
+    syncer.sync(date_until="2024-07-28")
+    (syncer.path("date=2024-07-29").parent).write_text("in the way")
+    with pytest.raises(af.AppMetricaError, match=r"cannot be written|is not a file of this dataset"):
+        syncer.sync()
+    assert len(syncer.files()) == 2
+
+
+def test_a_sync_waits_for_another_and_then_says_so(syncer: Syncer) -> None:
+    with (
+        Locks(syncer.to / storage.OWN_FOLDER, make_folder).acquire("installations", timeout=0, on_wait=lambda: None),
+        pytest.raises(af.DatasetError, match="Another process has been syncing installations in"),
+    ):
+        syncer.sync(patience=0.3)
+    assert syncer.sync(patience=0.3)["action"].to_list() == ["written"] * 3
+
+
+def make_folder(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def test_two_syncs_at_once_write_each_window_once(syncer: Syncer) -> None:
+    frames: list[pl.DataFrame] = []
+    threads = [threading.Thread(target=lambda: frames.append(syncer.sync())) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    actions = sorted(frame["action"].to_list() for frame in frames)
+    assert actions == [["kept"] * 3, ["written"] * 3]
+    assert syncer.read().height == syncer.export().height
+
+
+def test_two_resources_do_not_wait_for_each_other(syncer: Syncer) -> None:
+    with Locks(syncer.to / storage.OWN_FOLDER, make_folder).acquire("events", timeout=0, on_wait=lambda: None):
+        assert syncer.sync(patience=0.0)["action"].to_list() == ["written"] * 3
+
+
+def test_leftovers_of_a_process_that_was_killed_go_after_a_day(syncer: Syncer) -> None:
+    own = make_folder(syncer.to / storage.OWN_FOLDER)
+    for name, age in [("old", 2 * DAY), ("new", 60.0)]:
+        path = own / f"{name}.tmp"
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    syncer.sync()
+    assert sorted(path.name for path in own.iterdir()) == ["installations.lock", "new.tmp"]
+
+
+def test_a_reader_never_sees_a_window_twice_or_in_part(syncer: Syncer) -> None:
+    """Polars and DuckDB read while the windows are replaced again and again, from files of two lengths."""
+    syncer.sync(date_until="2024-07-28")
+    counts, stop = set(), threading.Event()
+
+    def read() -> None:
+        with duckdb.connect() as connection:
+            while not stop.is_set():
+                counts.add(syncer.read().height)
+                glob = f"{syncer.to}/installations/*/*/*.parquet"
+                (row,) = connection.sql(f"SELECT count(*) FROM read_parquet('{glob}')").fetchall()  # noqa: S608
+                counts.add(row[0])
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        for _ in range(10):
+            syncer.server.clock.advance(1.0)
+            syncer.sync(date_until="2024-07-28", refresh=True)
+    finally:
+        stop.set()
+        reader.join(60)
+    assert counts == {syncer.export(date_until="2024-07-28").height}
+
+
+def test_the_public_function_keeps_settled_windows_for_good(syncer: Syncer) -> None:
+    parameters: dict[str, Any] = {
+        "application_id": syncer.server.application_id,
+        "to": str(syncer.to),
+        "date_since": "2024-07-27",
+        "date_until": "2024-07-29",
+        "fields": ["city", "install_datetime"],
+        "client": syncer.client(),
+    }
+    assert af.sync_appmetrica("installations", dry_run=True, **parameters)["action"].to_list() == ["would write"] * 3
+    assert af.sync_appmetrica("installations", **parameters)["action"].to_list() == ["written"] * 3
+    kept = af.sync_appmetrica("installations", max_age=0, **parameters)
+    assert kept.select("action", "state").unique().rows() == [("kept", "settled")]
