@@ -58,6 +58,11 @@ class ApplicationQueue:
         with self._lock:
             return self._taken[0] is place
 
+    def reuse(self, place: _TakenPlace) -> None:
+        with self._lock:
+            self._taken.remove(place)
+            self._taken.append(place)
+
     def release(self, place: _TakenPlace) -> None:
         with self._lock:
             self._taken.remove(place)
@@ -79,6 +84,9 @@ class _TakenPlace:
     @property
     def is_first(self) -> bool:
         return self._queue.is_first(self)
+
+    def reuse(self) -> None:
+        self._queue.reuse(self)
 
     def release(self) -> None:
         self._queue.release(self)

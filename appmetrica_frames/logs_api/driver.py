@@ -202,7 +202,7 @@ class ExportDriver:
         self._response = opened
         log.debug("%s %s: HTTP %s", self._request.title, request.part, opened.status)
         if opened.status == HTTPStatus.BAD_REQUEST:
-            self._places.release(request.part)  # the server has dropped the job
+            self._places.drop(request.part)
         if opened.status != HTTPStatus.OK:
             return replace(opened.with_text(MAX_TEXT), is_behind=self._places.is_behind(request.part))
         self._places.finish(request.part)

@@ -17,6 +17,9 @@ class Place(Protocol):
     def is_first(self) -> bool:
         """Whether all places that were taken before it have been given back: the server works on this job next."""
 
+    def reuse(self) -> None:
+        """Use the place for another job, which is behind all that have a place now."""
+
     def release(self) -> None:
         """Give the place back."""
 
@@ -62,6 +65,10 @@ class _OwnPlace:
     def is_first(self) -> bool:
         return self._taken[0] is self
 
+    def reuse(self) -> None:
+        self._taken.remove(self)
+        self._taken.append(self)
+
     def release(self) -> None:
         self._taken.remove(self)
 
@@ -77,15 +84,16 @@ class PlaceKeeper:
         self._places = places
         self._taken: dict[Part, Place] = {}
         self._abandoned: list[Place] = []
+        self._spare: list[Place] = []  # of jobs that the server has dropped
 
     def take(self, part: Part) -> bool:
         """Take a place for a part, unless it has one; return whether it has one now."""
         self._abandon_other_counts(part.count)
         if part in self._taken:
             return True
-        place = self._places.take()
-        if place is None and part.number == 0 and self._abandoned:
-            place = self._abandoned.pop()  # two exports must not wait for the places of each other's abandoned jobs
+        place = self._reuse(self._spare) or self._places.take()
+        if place is None and part.number == 0:
+            place = self._reuse(self._abandoned)  # exports must not wait for the places of each other's abandoned jobs
         if place is None:
             return False
         self._taken[part] = place
@@ -115,11 +123,25 @@ class PlaceKeeper:
         if place is not None:
             place.release()
 
+    def drop(self, part: Part) -> None:
+        """Keep the place of a part, if it has one, for the next job: the server has dropped the part's."""
+        place = self._taken.pop(part, None)
+        if place is not None:
+            self._spare.append(place)
+
     def release_all(self) -> None:
         """Give back every place."""
         for part in tuple(self._taken):
             self.release(part)
         self._release_abandoned()
+        while self._spare:
+            self._spare.pop().release()
+
+    def _reuse(self, places: list[Place]) -> Place | None:
+        if not places:
+            return None
+        places[-1].reuse()
+        return places.pop()
 
     def _release_abandoned(self) -> None:
         while self._abandoned:

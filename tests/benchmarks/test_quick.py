@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -102,6 +104,30 @@ def test_a_cached_year_is_looked_up_for_its_first_lease_and_for_a_later_one() ->
     assert head == "5 daily windows of 4 KiB; medians of 2 processes."
     assert [line.partition(":")[0] for line in figures] == ["first lease", "later lease"]
     assert all("find" in line and "touch" in line and "check" in line for line in figures)
+
+
+def test_a_range_is_measured_against_its_preparations(tmp_path: Path) -> None:
+    arguments = ("--windows", "4", "--singles", "2", "--preparation", "0.3", "--out", str(tmp_path))
+    ran = run(*arguments, module="benchmarks.ranges")
+    assert ran.returncode == 0, ran.stderr
+    of_range, of_singles = ran.stdout.splitlines()
+    assert re.fullmatch(
+        r'a range with split="day": 4 windows in [\d.]+ s, [\d.]+ times their .*at most 1.1 times', of_range
+    )
+    assert re.fullmatch(r"one call after another: 2 windows in [\d.]+ s, [\d.]+ times their preparations", of_singles)
+    picture = ET.fromstring((tmp_path / "ranges.svg").read_text())  # noqa: S314 - our own
+    texts = [element.text for element in picture.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"2024-07-01", "2024-07-04", "prepared", "downloaded and decoded"} <= set(texts)
+
+
+def test_the_memory_of_many_windows_is_measured_against_that_of_three() -> None:
+    ran = run("--windows", "4", "--mb", "0.2", module="benchmarks.ranges_memory")
+    assert ran.returncode == 0, ran.stderr
+    head, few, many, times = ran.stdout.splitlines()
+    assert head.startswith("daily windows of ")
+    assert few.startswith("3 windows: ")
+    assert many.startswith("4 windows: ")
+    assert times.endswith(" times the memory; at most 1.2 times")
 
 
 def test_a_pattern_that_matches_no_case_names_them_all() -> None:

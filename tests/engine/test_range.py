@@ -114,6 +114,17 @@ def test_two_processes_share_windows_and_places(slow_server: Emulator) -> None:
     assert heights == [read(slow_server, *dates).height for dates in ranges]
 
 
+def test_two_processes_never_have_four_jobs_with_the_server_although_windows_come_in_parts() -> None:
+    with Emulator(rows_per_day=300, preparation=0.03, max_rows_per_file=100) as server:
+        run = partial(read_in_a_process, server.base_url, server.application_id, server.token)
+        ranges = [("2024-07-01", "2024-07-06"), ("2024-07-04", "2024-07-09")]
+        heights: list[int] = []
+        with multiprocessing.get_context("spawn").Pool(2) as pool:
+            assert watch(server, lambda: heights.extend(pool.starmap(run, ranges))) == 3
+        assert statuses(server) == {200, 202, 400}  # a fourth would have been answered with 429
+        assert heights == [read(server, *dates, offline=True).height for dates in ranges]
+
+
 def test_applications_do_not_wait_for_one_another(slow_server: Emulator) -> None:
     slow_server.add_foreign_jobs(1)
     applications = [slow_server.application_id, slow_server.other_application_id]

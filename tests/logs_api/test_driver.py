@@ -66,6 +66,9 @@ class CountedPlace:
     places: CountedPlaces
     is_first: bool = True
 
+    def reuse(self) -> None:
+        self.places.log.append(("reuse", self))
+
     def release(self) -> None:
         self.places.free += 1
         self.places.log.append(("release", self))
@@ -130,7 +133,7 @@ def held(log: list[tuple[str, CountedPlace | None]]) -> list[int]:
     """Return how many places were taken after each event."""
     counts, taken = [], 0
     for event, _ in log:
-        taken += {"take": 1, "release": -1, "refuse": 0}[event]
+        taken += {"take": 1, "release": -1}.get(event, 0)
         counts.append(taken)
     return counts
 
@@ -246,6 +249,29 @@ def test_an_export_that_has_a_place_does_not_wait_for_another() -> None:
     assert not PlaceKeeper(places).may_request(Part(0, 2))
     assert all(export.may_request(Part(0, 2)) for export in exports)
     assert places.free == 0
+
+
+def test_the_next_job_of_an_export_has_the_place_of_the_one_that_the_server_dropped() -> None:
+    """Given back, it would be taken by another export, while the jobs that are abandoned are with the server still."""
+    places = CountedPlaces(3)
+    export = PlaceKeeper(places)
+    assert all(export.take(Part(number, 4)) for number in (1, 2))
+    export.drop(Part(1, 4))
+    assert places.take()
+    assert export.take(Part(0, 8))
+    assert not export.take(Part(1, 8))
+    assert held(places.log)[-1] == 3
+    export.finish(Part(0, 8))
+    assert places.free == 2, "the abandoned job was prepared before this one"
+
+
+def test_a_place_that_is_used_again_is_behind_the_others() -> None:
+    places = PlaceKeeper(ExportPlaces())
+    assert all(places.take(Part(number, 4)) for number in (1, 2))
+    places.drop(Part(1, 4))
+    assert not places.is_behind(Part(1, 4))
+    assert places.take(Part(0, 8))
+    assert places.is_behind(Part(0, 8))
 
 
 class OneAtATime:
