@@ -100,12 +100,7 @@ for group, name, command, examples in (
     (app, "read", exports.read, [f"read installations {DAYS}", f"read events {DAYS} -o events.parquet"]),
     (app, "download", exports.download, [f"download events {DAYS} --max-age 3600"]),
     (app, "plan", plan.plan, [f"plan events {DAYS} --split day", f"plan events {DAYS} --split week --json"]),
-    (
-        app,
-        "sync",
-        sync.sync,
-        [f"sync events {DAYS} --to dataset", "sync events … --to s3://bucket/app --dry-run"],
-    ),
+    (app, "sync", sync.sync, [f"sync events {DAYS} --to app", f"sync clicks {DAYS} --to s3://bucket/app --dry-run"]),
     (cache.app, "ls", cache.ls, ["cache ls", "cache ls --resource events --json"]),
     (cache.app, "info", cache.info, ["cache info"]),
     (cache.app, "verify", cache.verify, ["cache verify"]),

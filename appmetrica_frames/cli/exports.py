@@ -63,6 +63,11 @@ def _check_output(output: Path | None) -> Path | None:
     """Reject a file that cannot be written, before anything is fetched."""
     if output is None:
         return None
+    if str(output) == "-":
+        raise typer.BadParameter(
+            "Standard output is not taken: whoever reads it could not tell an export that broke off from a whole one. "
+            f"Name a file that ends in {' or '.join(SUFFIXES)}."
+        )
     if output.suffix.lower() not in SUFFIXES:
         raise typer.BadParameter(f"{str(output)!r} ends in neither {' nor '.join(SUFFIXES)}.")
     target = _resolve(output)

@@ -121,16 +121,18 @@ class _Sync:
                     on_window=self._publish,
                 )
         except IncompleteExportError as error:
-            raise self._explain(error) from error
+            raise self._explain(error) from error.__cause__
         except KeyboardInterrupt:
             raise KeyboardInterrupt(self._describe_progress()) from None
         if self._refused:
-            raise self._explain()
+            raise self._explain() from next(iter(self._refused.values()))
 
     def _publish(self, window: Window, export: ResolvedExport) -> None:
         """Publish a window; called in several threads, each with a window of its own."""
-        if export.cached.text_columns:
-            self._refused[window.dates] = _text_error(window, export)
+        # The cache may answer with a file that has more columns than are wanted.
+        reasons = {name: reason for name, reason in export.cached.text_columns.items() if name in export.fields}
+        if reasons:
+            self._refused[window.dates] = _text_error(window.request.title, reasons)
             return
         about = DatasetFile(
             params=dict(window.request.params),
@@ -186,22 +188,19 @@ class _Sync:
         texts = [str(error)] if error else []
         texts += [f"{dates}: {refused}" for dates, refused in self._refused.items()]
         first = next(iter(failed.values()))
-        explained = IncompleteExportError(
+        return IncompleteExportError(
             f"{' '.join(texts)} {self._describe_progress()}, and stay there; the same call goes on with the rest.",
             status=first.status,
             completed=self._completed(),
             failed=failed,
             not_tried=error.not_tried if error else (),
         )
-        explained.__cause__ = first
-        return explained
 
 
-def _text_error(window: Window, export: ResolvedExport) -> SchemaError:
-    columns = export.cached.text_columns
-    overrides = dict.fromkeys(columns, "string")
+def _text_error(title: str, reasons: Mapping[str, str]) -> SchemaError:
+    overrides = dict.fromkeys(reasons, "string")
     return SchemaError(
-        f"{' '.join(columns.values())} The dataset has another type, so {window.request.title} is not written. A "
-        f"dataset made with schema_overrides={overrides} has text in every window.",
-        column=next(iter(columns)),
+        f"{' '.join(reasons.values())} The dataset has another type, so {title} is not written. A dataset made with "
+        f"schema_overrides={overrides} has text in every window.",
+        column=next(iter(reasons)),
     )

@@ -194,3 +194,9 @@ def test_relative_dates_are_days_of_the_application(
 
 def today_in_moscow() -> date:
     return datetime.now(ZoneInfo("Europe/Moscow")).date()
+
+
+def test_standard_output_is_no_file_for_a_reason_that_is_said(command: Command) -> None:
+    result = command(*READ, "-o", "-")
+    assert result.returncode == 2
+    assert "could not tell an export that broke off from a whole one" in result.stderr

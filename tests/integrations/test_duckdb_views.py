@@ -55,6 +55,12 @@ def test_a_view_has_the_rows_the_types_and_the_comments(syncer: Syncer, paramete
     assert "1/3" in plan[1], "of the files, only those of the day are read"
 
 
+def test_without_duckdb_the_extra_is_named(parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "duckdb", None)
+    with pytest.raises(af.InvalidRequestError, match=r"pip install 'appmetrica-frames\[duckdb\]'"):
+        af.sync_appmetrica("installations", **parameters)
+
+
 def test_a_dry_run_makes_no_file(parameters: dict[str, Any]) -> None:
     af.sync_appmetrica("installations", dry_run=True, **parameters)
     assert not parameters["duckdb"].exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,40 @@ def test_windows_that_are_there_stay_when_another_fails(syncer: Syncer) -> None:
     assert syncer.requested() == ["2024-07-28"]
 
 
+def test_a_field_that_the_server_rejects_is_a_null_column(syncer: Syncer) -> None:
+    syncer.server.rejected_fields.add("city")
+    with pytest.warns(af.SchemaWarning, match="The server rejects 'city'"):
+        syncer.sync(fields=None)
+    rows = syncer.read()
+    assert rows.height > 0
+    assert rows.schema["city"] == pl.String
+    assert rows["city"].null_count() == rows.height
+    assert syncer.sync(fields=None)["action"].to_list() == ["kept"] * 3
+
+
+def test_an_interrupt_keeps_what_was_published_and_says_so(syncer: Syncer) -> None:
+    """The main thread is interrupted as Ctrl-C does it while the last window is under way."""
+    main = threading.main_thread().ident
+    assert main is not None
+    interrupted = threading.Event()
+
+    def is_last(request: Request) -> bool:
+        if not fail_on("2024-07-29")(request) or interrupted.is_set():
+            return False
+        interrupted.set()
+        threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT)).start()
+        return True
+
+    syncer.server.faults.when(is_last, faults.Stall(after=10))
+    with pytest.raises(KeyboardInterrupt, match=r"\d+ of 12 windows are up to date in "):
+        syncer.sync(date_since="2024-07-18")
+    files = syncer.files()
+    assert 5 <= len(files) <= 11
+    syncer.forget_cache()
+    requested = syncer.requested(date_since="2024-07-18")
+    assert len(requested) == 12 - len(files)
+
+
 def test_a_window_is_there_before_the_others_are(syncer: Syncer) -> None:
     seen: list[list[str]] = []
 
@@ -155,6 +190,17 @@ def test_a_column_that_became_text_keeps_its_window_out_of_the_dataset(syncer: S
     assert isinstance(error, af.SchemaError)
     assert error.column == "install_timestamp"
     assert len(caught.value.completed) == len(syncer.files()) == 2
+
+
+def test_a_column_that_became_text_and_is_not_wanted_is_no_obstacle(syncer: Syncer) -> None:
+    syncer.server.answers["installations"] = b"appmetrica_device_id,city,install_timestamp\n1,Kazan,soon\n"
+    wanted = ["city", "appmetrica_device_id"]
+    day = {"date_since": "2024-07-29", "date_until": "2024-07-29"}
+    with pytest.warns(af.SchemaWarning):
+        syncer.export(client=syncer.client(), fields=[*wanted, "install_timestamp"], **day)
+    del syncer.server.answers["installations"]
+    assert syncer.requested(fields=wanted, **day) == []
+    assert syncer.read()["city"].to_list() == ["Kazan"]
 
 
 def test_what_cannot_be_written_is_said_and_the_rest_of_the_dataset_stays(syncer: Syncer) -> None:
