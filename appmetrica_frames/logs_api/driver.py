@@ -156,6 +156,7 @@ class ExportDriver:
         self._on_poll = on_poll
         self._downloads = downloads
         self._response: HttpResponse | None = None
+        self._reason = ""  # of the last wait
 
     def execute(self, step: Step) -> Reply:
         """Execute a step and return the reply to it."""
@@ -242,7 +243,8 @@ class ExportDriver:
     def _wait(self, wait: Wait) -> None:
         self._close_response()
         # While the server prepares an accepted job, the progress reporter logs how far it is, less often.
-        level = logging.INFO if wait.accepted_at is None else logging.DEBUG
+        is_news = wait.accepted_at is None and wait.reason != self._reason
+        level, self._reason = logging.INFO if is_news else logging.DEBUG, wait.reason
         log.log(level, "%s: %s; next request in %.1f s", self._request.title, wait.reason, wait.seconds)
         position = self._on_poll(wait) if self._on_poll else None
         left, waited = wait.seconds, wait.waited

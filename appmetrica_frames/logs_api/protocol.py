@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
-from appmetrica_frames.errors import AppMetricaError, PreparationTimeoutError, RequestRejectedError
+from appmetrica_frames.errors import AppMetricaError, PreparationTimeoutError, QuotaExceededError, RequestRejectedError
 from appmetrica_frames.request.part import MAX_PARTS, WHOLE, Part
 from appmetrica_frames.util.durations import format_duration
 
@@ -34,6 +34,7 @@ from .patience import PatienceClock
 from .responses import error_from_response, is_quota, is_server_error
 from .retry import RetryBudget, RetryPolicy
 from .steps import (
+    MAX_QUEUED_JOBS,
     BodyRead,
     FetchResult,
     NoPlace,
@@ -52,6 +53,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
 OK, ACCEPTED, BAD_REQUEST = HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.BAD_REQUEST
+
+JOBS_WAITED_FOR = MAX_QUEUED_JOBS + 1  # each for as long as prepare_timeout, before there is a place for another one
 
 ExportProtocol: TypeAlias = "Generator[Step, Reply, FetchResult]"
 
@@ -88,6 +91,11 @@ class ProtocolState:
         """Return the pause while all places in the server's queue are taken by other jobs of ours."""
         self.patience.blocked.start(at)
         blocked = self.patience.blocked.elapsed(at)
+        if blocked > JOBS_WAITED_FOR * self.budget.policy.prepare_timeout:
+            raise QuotaExceededError(
+                "Other exports of this application, perhaps of another process, have taken all places in the server's "
+                f"queue for {format_duration(blocked)}. Make the same call again later."
+            )
         return Wait(self.budget.policy.poll[0], "all places in the server's queue are taken", blocked)
 
     def wait_for_quota(self, response: Response) -> Wait:

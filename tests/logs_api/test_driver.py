@@ -274,6 +274,17 @@ def test_a_place_that_is_used_again_is_behind_the_others() -> None:
     assert places.is_behind(Part(0, 8))
 
 
+def test_a_wait_for_a_place_ends_and_is_logged_once(raw_server: Any, caplog: pytest.LogCaptureFixture) -> None:
+    """Another process can have the places and not come to an end."""
+    caplog.set_level("INFO", logger="appmetrica_frames")
+    answers, clock = PartsAnswers(1), ManualClock()
+    with pytest.raises(af.QuotaExceededError, match="taken all places in the server's queue for 4 h"):
+        run(raw_server(answers), places=CountedPlaces(0, required=True), clock=clock)
+    assert answers.parts == []
+    assert clock.time == pytest.approx(4 * 3600, abs=60)
+    assert len(caplog.messages) == 1
+
+
 class OneAtATime:
     """A gate that somebody else has entered."""
 
