@@ -907,7 +907,7 @@ def sync_appmetrica(
     """Keep a dataset of Parquet files up to date, for DuckDB, Spark, BI tools and whatever else reads such files.
 
     Each window is one file, ``<to>/<resource>/application_id=<id>/date=<day>/data.parquet`` (``week=`` its Monday,
-    ``month=`` its first day), and is replaced as a whole: who reads at the same time sees the old file or the new one.
+    ``month=`` its first day), and is replaced as a whole: who opens it sees the old file or the new one.
     Each file says what it is the export of and how old it is, so a sync on a machine with an empty cache goes on where
     the last one stopped. Windows are published one by one, and stay there whatever happens to the others.
 

@@ -6,10 +6,12 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 import polars as pl
+import pyarrow as pa
+import pyarrow.dataset as ds
 import pytest
 
 import appmetrica_frames as af
@@ -172,20 +174,25 @@ def test_a_window_is_there_before_the_others_are(syncer: Syncer) -> None:
 BAD = b"city,install_timestamp\nKazan,soon\n"
 
 
+def cache_text(syncer: Syncer, fields: list[str]) -> None:
+    """Have the cache hold a day in which a column became text, and the server forget it."""
+    with pytest.warns(af.SchemaWarning), pytest.raises(af.IncompleteExportError):
+        syncer.sync(to=syncer.folder / "other", fields=fields, date_since="2024-07-29")
+    del syncer.server.answers["installations"]
+
+
 @pytest.mark.parametrize("is_cached", [False, True])
 def test_a_column_that_became_text_keeps_its_window_out_of_the_dataset(syncer: Syncer, *, is_cached: bool) -> None:
-    fields = {"fields": ["city", "install_timestamp"]}
-    syncer.sync(**fields, date_until="2024-07-28")
+    fields = ["city", "install_timestamp"]
+    syncer.sync(fields=fields, date_until="2024-07-28")
     syncer.server.answers["installations"] = BAD
     if is_cached:
-        with pytest.warns(af.SchemaWarning):
-            syncer.export(date_since="2024-07-29", client=syncer.client(), **fields)
-        del syncer.server.answers["installations"]
+        cache_text(syncer, fields)
     with (
         pytest.warns(af.SchemaWarning),
         pytest.raises(af.IncompleteExportError, match=r"schema_overrides={'install_timestamp': 'string'}") as caught,
     ):
-        syncer.sync(**fields, date_until="2024-07-29")
+        syncer.sync(fields=fields, date_until="2024-07-29")
     (error,) = caught.value.failed.values()
     assert isinstance(error, af.SchemaError)
     assert error.column == "install_timestamp"
@@ -195,11 +202,8 @@ def test_a_column_that_became_text_keeps_its_window_out_of_the_dataset(syncer: S
 def test_a_column_that_became_text_and_is_not_wanted_is_no_obstacle(syncer: Syncer) -> None:
     syncer.server.answers["installations"] = b"appmetrica_device_id,city,install_timestamp\n1,Kazan,soon\n"
     wanted = ["city", "appmetrica_device_id"]
-    day = {"date_since": "2024-07-29", "date_until": "2024-07-29"}
-    with pytest.warns(af.SchemaWarning):
-        syncer.export(client=syncer.client(), fields=[*wanted, "install_timestamp"], **day)
-    del syncer.server.answers["installations"]
-    assert syncer.requested(fields=wanted, **day) == []
+    cache_text(syncer, [*wanted, "install_timestamp"])
+    assert syncer.requested(fields=wanted, date_since="2024-07-29") == []
     assert syncer.read()["city"].to_list() == ["Kazan"]
 
 
@@ -252,29 +256,86 @@ def test_leftovers_of_a_process_that_was_killed_go_after_a_day(syncer: Syncer) -
     assert sorted(path.name for path in own.iterdir()) == ["installations.lock", "new.tmp"]
 
 
-def test_a_reader_never_sees_a_window_twice_or_in_part(syncer: Syncer) -> None:
-    """Polars and DuckDB read while the windows are replaced again and again, from files of two lengths."""
-    syncer.sync(date_until="2024-07-28")
-    counts, stop = set(), threading.Event()
+BODIES = {
+    rows: "\n".join(["city,tracking_id", *(f"city {row * 7919 % rows},{row * rows}" for row in range(rows))]).encode()
+    for rows in (3_000, 5_000)
+}
+WHOLE = {(rows, sum(row * rows for row in range(rows))) for rows in BODIES}
 
-    def read() -> None:
-        with duckdb.connect() as connection:
-            while not stop.is_set():
-                counts.add(syncer.read().height)
-                glob = f"{syncer.to}/installations/*/*/*.parquet"
-                (row,) = connection.sql(f"SELECT count(*) FROM read_parquet('{glob}')").fetchall()  # noqa: S608
-                counts.add(row[0])
 
-    reader = threading.Thread(target=read)
-    reader.start()
-    try:
+ERRORS = (pl.exceptions.PolarsError, pl.exceptions.PanicException, duckdb.Error, pa.ArrowException, OSError)
+
+
+class Watcher:
+    """Reads a dataset again and again in a thread, and keeps what it has seen of each window."""
+
+    def __init__(self, read: Callable[[], list[tuple[int, int]]]) -> None:
+        self.seen: set[tuple[int, int]] = set()
+        self.reads = 0
+        self.errors: list[BaseException] = []
+        self._read = read
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.seen.update(self._read())
+                self.reads += 1
+            except ERRORS as error:
+                self.errors.append(error)
+
+
+def read_polars(folder: Path) -> list[tuple[int, int]]:
+    scan = pl.scan_parquet(folder, hive_partitioning=True)
+    return scan.group_by("date").agg(pl.len(), pl.col("tracking_id").sum()).drop("date").collect().rows()
+
+
+def read_duckdb(folder: Path) -> list[tuple[int, int]]:
+    with duckdb.connect() as connection:
+        return connection.sql(
+            f"SELECT count(*), sum(tracking_id)::BIGINT FROM read_parquet('{folder}/*/*/*.parquet', "  # noqa: S608
+            "hive_partitioning = true) GROUP BY date"
+        ).fetchall()
+
+
+def read_pyarrow(folder: Path) -> list[tuple[int, int]]:
+    table = ds.dataset(folder, partitioning="hive").to_table()
+    rows = table.group_by("date").aggregate([("tracking_id", "count"), ("tracking_id", "sum")])
+    return list(zip(*(rows.column(f"tracking_id_{name}").to_pylist() for name in ("count", "sum")), strict=True))
+
+
+@pytest.mark.parametrize("read", [read_polars, read_duckdb, read_pyarrow])
+def test_a_reader_never_sees_a_window_twice_or_in_part(syncer: Syncer, read: Callable[[Path], Any]) -> None:
+    """Windows are replaced by longer and shorter ones.
+
+    Polars and DuckDB open a file more than once for a query. If it is replaced in between, they may end with an error,
+    never with other rows; Arrow opens it once.
+    """
+    folder = syncer.to / "installations"
+    wanted = {"fields": ["city", "tracking_id"], "date_since": "2024-07-28", "refresh": True}
+
+    def replace(rows: int) -> None:
+        syncer.server.answers["installations"] = BODIES[rows]
+        syncer.server.clock.advance(1.0)
+        syncer.sync(**wanted)
+
+    replace(3_000)
+    with Watcher(lambda: read(folder)) as watcher:
         for _ in range(10):
-            syncer.server.clock.advance(1.0)
-            syncer.sync(date_until="2024-07-28", refresh=True)
-    finally:
-        stop.set()
-        reader.join(60)
-    assert counts == {syncer.export(date_until="2024-07-28").height}
+            replace(5_000)
+            replace(3_000)
+    assert watcher.seen <= WHOLE
+    assert watcher.reads > 10
+    assert read is not read_pyarrow or watcher.errors == []
 
 
 def test_the_public_function_keeps_settled_windows_for_good(syncer: Syncer) -> None:

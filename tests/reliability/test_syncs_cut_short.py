@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -139,3 +140,34 @@ def test_a_sync_whose_process_is_killed_leaves_whole_windows(world: World, count
             tries.add()
         process.stdin.close()
     assert tries.count > 20
+
+
+SYNC = """
+import json, sys
+import appmetrica_frames as af
+settings = json.loads(sys.argv[1])
+print(flush=True)
+af.sync_appmetrica(client=af.Client(**settings["client"]), to=settings["to"], **settings["words"])
+"""
+
+
+@pytest.mark.exhaustive
+def test_a_sync_that_is_killed_at_any_time_leaves_whole_windows(
+    world: World, count_tries: Callable[[str], Any]
+) -> None:
+    tries, ended = count_tries("A sync that is killed at random leaves whole windows"), set()
+    for number in range(30):
+        directory = world.start(number)
+        settings = {"client": world.settings, "words": world.words, "to": str(directory)}
+        command = [sys.executable, "-c", SYNC, json.dumps(settings)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(random.uniform(0.1, 1.5))  # noqa: S311 - any time will do
+            process.kill()
+            ended.add(process.wait())
+        world.check_whole(directory)
+        world.check_repeated(directory)
+        tries.add()
+    assert -signal.SIGKILL in ended
