@@ -56,7 +56,8 @@ def build_requests(windows: int) -> list[ExportRequest]:
 
     days = [str(FIRST_DAY + timedelta(days=number)) for number in range(windows)]
     return [
-        build_request("events", application_id=1, date_since=day, date_until=day, zone=lambda _: UTC) for day in days
+        build_request("events", application_id=1, date_since=day, date_until=day, now=0.0, zone=lambda _: UTC)
+        for day in days
     ]
 
 
