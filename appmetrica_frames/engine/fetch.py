@@ -14,6 +14,7 @@ from appmetrica_frames.logs_api.queue import get_queue_position
 from appmetrica_frames.logs_api.steps import ResumedJob
 from appmetrica_frames.util.durations import format_duration
 
+from . import parquet
 from .ingest import ParquetIngest
 from .schedule import SharedPlaces, application_queue, download_gate
 
@@ -72,6 +73,10 @@ class ExportFetcher:
                 self._request, write, strict=self._options.strict, reporter=self._reporter, redact=connection.mask.text
             )
             built_not_before = self._receive(ingest, monitor)
+            if self._call.is_range:
+                # Once more, now that the threads have ended: else the memory of many windows would add up. It takes a
+                # tenth of a second, for which a single export has no use.
+                parquet.release_memory()
             return write.commit(
                 built_not_before=built_not_before,
                 fetched_at=self._clock.now(),

@@ -122,7 +122,7 @@ class ParquetIngest:
             batches = self._report(decode(decoder, chunks, pipeline, workers=self._workers))
             groups = pipeline.prefetch(parquet.build_row_groups(batches), depth=1, name="gather")
             rows = parquet.write(path, build_schema(columns), groups, about=self._request.to_dict())
-        parquet.release_memory()
+            parquet.release_memory()
         # Only now is it known that the body is complete and sound, and so are the misfits.
         self._rows[part] = rows
         self._misfits |= decoder.misfits

@@ -55,7 +55,7 @@ def _write(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> int:
 def release_memory() -> None:
     """Give back the memory that pyarrow keeps of what was written: reading the frame, or the next window, needs some.
 
-    Of threads that have ended, too, and only of these and of this one: call it after them.
+    What is given back is that of this thread and of threads that have ended.
     """
     pa.default_memory_pool().release_unused()
 
