@@ -15,14 +15,12 @@ from typing import TYPE_CHECKING
 from .util.version import __version__
 
 if TYPE_CHECKING:
-    from .api import (
-        download_appmetrica,
-        iter_appmetrica,
-        plan_appmetrica,
-        read_appmetrica,
-        scan_appmetrica,
-        sync_appmetrica,
-    )
+    from .api.download import download_appmetrica
+    from .api.iterate import iter_appmetrica
+    from .api.plan import plan_appmetrica
+    from .api.read import read_appmetrica
+    from .api.scan import scan_appmetrica
+    from .api.sync import sync_appmetrica
     from .cache.entry import CachedExport
     from .cache.manage import Cache, CacheInfo, PruneResult, VerifyResult
     from .client import Client
@@ -114,15 +112,15 @@ _PUBLIC = {
     "SchemaWarning": "errors",
     "ServerError": "errors",
     "VerifyResult": "cache.manage",
-    "download_appmetrica": "api",
+    "download_appmetrica": "api.download",
     "expand_json": "json_columns.expand",
-    "iter_appmetrica": "api",
+    "iter_appmetrica": "api.iterate",
     "list_fields": "schema.listing",
     "list_resources": "schema.listing",
-    "plan_appmetrica": "api",
-    "read_appmetrica": "api",
-    "scan_appmetrica": "api",
-    "sync_appmetrica": "api",
+    "plan_appmetrica": "api.plan",
+    "read_appmetrica": "api.read",
+    "scan_appmetrica": "api.scan",
+    "sync_appmetrica": "api.sync",
 }
 
 

@@ -125,7 +125,8 @@ def test_the_literal_of_resources_is_the_catalogue() -> None:
 
 
 def _definitions(name: str, *, overloads: bool = False) -> list[ast.FunctionDef]:
-    tree = ast.parse((PACKAGE / "api.py").read_text("utf-8"))
+    module = sys.modules[getattr(af, name).__module__]
+    tree = ast.parse(Path(str(module.__file__)).read_text("utf-8"))
     found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]
     return [node for node in found if ("overload" in map(ast.unparse, node.decorator_list)) == overloads]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from appmetrica_frames.api import read_appmetrica
+from appmetrica_frames.api.read import read_appmetrica
 from appmetrica_frames.cache.manage import Cache
 from appmetrica_frames.client import Client
 

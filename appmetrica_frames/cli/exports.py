@@ -23,7 +23,7 @@ def _read(resource: str, *, output: Path | None, **values: Any) -> None:
     client, parameters = pop_client(values), parse_values(values)
     with explain_resuming(refresh=parameters["refresh"]):
         if output is None:
-            from appmetrica_frames.api import read_appmetrica
+            from appmetrica_frames.api.read import read_appmetrica
 
             print_text(_format_frame(read_appmetrica(resource, client=client, **parameters)))
             return
@@ -42,7 +42,7 @@ def _scan(resource: str, **parameters: Any) -> "pl.LazyFrame":
 
 def _download(resource: str, **values: Any) -> None:
     """Fetch an export and print the paths of its Parquet files, which may have more columns than requested."""
-    from appmetrica_frames.api import download_appmetrica
+    from appmetrica_frames.api.download import download_appmetrica
 
     client, parameters = pop_client(values), parse_values(values)
     with explain_resuming(refresh=parameters["refresh"]):

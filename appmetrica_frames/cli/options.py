@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple, get_args
 
 import typer
 
-from appmetrica_frames.api import download_appmetrica
+from appmetrica_frames.api.download import download_appmetrica
 from appmetrica_frames.client import Client
 from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.request.export import DateDimension, WireFormat

@@ -18,7 +18,7 @@ LAST_SECOND = time(23, 59, 59)
 
 def _plan(resource: str, *, as_json: bool, **values: Any) -> None:
     """Show which windows of an export are in the cache, and which a read would fetch."""
-    from appmetrica_frames.api import plan_appmetrica
+    from appmetrica_frames.api.plan import plan_appmetrica
 
     client, parameters = pop_client(values), parse_values(values)
     rows = plan_appmetrica(resource, client=client, **parameters).rows(named=True)

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from appmetrica_frames.api import sync_appmetrica
+from appmetrica_frames.api.sync import sync_appmetrica
 from appmetrica_frames.util.terminal import escape_controls
 
 from .options import parse_values, pop_client, with_options

@@ -20,7 +20,7 @@ import polars as pl
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames import api
+from appmetrica_frames.api import iterate, read
 from appmetrica_frames.cache import eviction
 from appmetrica_frames.cache import store as storage
 from appmetrica_frames.cache.leases import RECORD
@@ -234,7 +234,7 @@ def test_a_reader_in_the_middle_outlives_its_file(remove: Callable[[], Any], wor
 def test_a_file_that_is_removed_just_before_it_is_opened_is_fetched_again(
     way: Any, words: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    open_exports, removals = api.open_exports, []
+    open_exports, removals = read.open_exports, []
 
     @contextmanager
     def spoilt(*args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -243,7 +243,7 @@ def test_a_file_that_is_removed_just_before_it_is_opened_is_fetched_again(
                 removals.append(af.Cache().clear())
             yield export
 
-    monkeypatch.setattr(api, "open_exports", spoilt)
+    monkeypatch.setattr(iterate if way == "iter" else read, "open_exports", spoilt)
     if way == "iter":
         with af.iter_appmetrica("push_tokens", **words) as batches:
             rows = sum(batch.num_rows for batch in batches)
