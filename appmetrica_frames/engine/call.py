@@ -16,7 +16,7 @@ from appmetrica_frames.util.clock import SystemClock
 
 from .context import Call
 from .interruption import Interruption
-from .plan import plan_windows
+from .plan import leave_out_rejected, plan_windows
 from .range import resolve_range
 from .resolve import ExportResolver
 
@@ -62,7 +62,7 @@ def lease_exports(
     options: ReadOptions,
     *,
     clock: Clock | None = None,
-    keep: Callable[[Window], bool] | None = None,
+    windows: Sequence[Window] | None = None,
     at: float | None = None,
     accept_text: bool = True,
 ) -> list[ResolvedExport]:
@@ -70,8 +70,8 @@ def lease_exports(
 
     Parameters
     ----------
-    keep
-        Whether a window is wanted at all. Default: every window is.
+    windows
+        Those that are wanted, of the windows that are planned for the options. Default: all.
     at
         The instant of the call, in UNIX seconds, which the ages of files are counted to. Default: now.
     accept_text
@@ -79,7 +79,7 @@ def lease_exports(
         is no warning.
     """
     return resolve_exports(
-        options.leasing(), _until_exit, clock or SystemClock(), keep=keep, at=at, accept_text=accept_text
+        options.leasing(), _until_exit, clock or SystemClock(), windows=windows, at=at, accept_text=accept_text
     )
 
 
@@ -102,7 +102,7 @@ def resolve_exports(
     scope: ExitStack,
     clock: Clock,
     *,
-    keep: Callable[[Window], bool] | None = None,
+    windows: Sequence[Window] | None = None,
     at: float | None = None,
     accept_text: bool = True,
     on_window: Callable[[Window, ResolvedExport], None] | None = None,
@@ -116,10 +116,10 @@ def resolve_exports(
     call = Call(options.at(instant), store, clock, scope, Interruption(), on_window=on_window)
     memory = store.rejected_fields(options.request.resource, options.settings.origin)
     rejected = memory.load(clock.now(), any_age=options.policy.offline) if options.cache else frozenset()
+    windows = plan_windows(options) if windows is None else windows
     while True:
-        windows = [window for window in plan_windows(options, rejected) if keep is None or keep(window)]
         try:
-            exports = _resolve_windows(windows, call)
+            exports = _resolve_windows(leave_out_rejected(windows, options, rejected), call)
         except RequestRejectedError as error:
             newly = rejected_fields(error, options, rejected)
             if not newly:

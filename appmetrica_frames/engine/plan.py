@@ -6,7 +6,7 @@ application.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from appmetrica_frames.util.durations import format_duration
 from .zones import find_known_zone
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from appmetrica_frames.cache.entry import CachedExport
     from appmetrica_frames.cache.policy import CachePolicy, FileTimes
@@ -44,6 +44,10 @@ class Window:
 
     request: ExportRequest
     settled_at: float = inf
+
+    def without(self, names: Collection[str]) -> Window:
+        """Return the window without some of its fields."""
+        return replace(self, request=self.request.without(names))
 
     @property
     def dates(self) -> ExportWindow:
@@ -92,12 +96,16 @@ class PlannedWindow:
     age: float | None = None
 
 
-def plan_windows(options: ReadOptions, rejected: Collection[str] = ()) -> tuple[Window, ...]:
-    """Return the windows of a call, in the order of their rows in the result.
+def plan_windows(options: ReadOptions) -> list[Window]:
+    """Return the windows of a call, in the order of their rows in the result."""
+    return [window for request in options.requests for window in _split(options, request)]
 
-    `rejected` are fields that the server is known to reject: a call that names no fields does without them.
-    """
-    return tuple(window for request in options.requests for window in _split(options, request, rejected))
+
+def leave_out_rejected(windows: Sequence[Window], options: ReadOptions, rejected: Collection[str]) -> list[Window]:
+    """Return windows without the fields that the server is known to reject, if the call names no fields."""
+    if not (rejected and options.all_fields):
+        return list(windows)
+    return [window.without(rejected) for window in windows]
 
 
 def look_up(
@@ -137,7 +145,8 @@ def plan_exports(options: ReadOptions, *, clock: Clock | None = None) -> list[Pl
     memory = store.rejected_fields(options.request.resource, options.settings.origin)
     rejected = memory.load(now, any_age=options.policy.offline)
     options = options.at(now)
-    return [_plan_window(window, options, store, now) for window in plan_windows(options, rejected)]
+    windows = leave_out_rejected(plan_windows(options), options, rejected)
+    return [_plan_window(window, options, store, now) for window in windows]
 
 
 def _plan_window(window: Window, options: ReadOptions, store: LocalStore, now: float) -> PlannedWindow:
@@ -180,13 +189,12 @@ def _check_pending(window: Window, options: ReadOptions, store: LocalStore, now:
     )
 
 
-def _split(options: ReadOptions, request: ExportRequest, rejected: Collection[str]) -> list[Window]:
-    wanted = request.without(rejected) if options.all_fields and rejected else request
+def _split(options: ReadOptions, request: ExportRequest) -> list[Window]:
     if options.split is None:
-        return [Window(wanted)]
+        return [Window(request)]
     zone = find_known_zone(options.settings, request.application_id, cache=options.cache)
     by_receive_time = ("date_dimension", "receive") in request.params
     return [
         Window(window, settling_time(window_end(window, zone), options.lookback, by_receive_time=by_receive_time))
-        for window in split_request(wanted, options.split)
+        for window in split_request(request, options.split)
     ]

@@ -117,7 +117,7 @@ class _Sync:
                     self._options,
                     scope,
                     self._clock,
-                    keep=lambda window: window.dates in stale,
+                    windows=[window for window in plan_windows(self._options) if window.dates in stale],
                     on_window=self._publish,
                 )
         except IncompleteExportError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from functools import cache, partial
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from .polars import build_schema
 from .pruning import prune_windows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from appmetrica_frames.engine.deferred import DeferredOptions
     from appmetrica_frames.engine.options import ReadOptions
@@ -51,6 +51,7 @@ class ExportSource:
     def __init__(self, options: DeferredOptions) -> None:
         self.schema = build_schema(options.checked.request)
         self._options = options
+        self._windows: Sequence[Window] | None = None
         self._refreshed_at: float | None = None
 
     def __call__(
@@ -72,15 +73,21 @@ class ExportSource:
     def _lease(self, predicate: pl.Expr | None, n_rows: int | None) -> list[ResolvedExport]:
         options = self._options.resolve()
         lease = partial(lease_exports, options, at=self._instant(options), accept_text=options.strict)
-        windows = plan_windows(options)
+        windows = self._plan(options)
         if n_rows is not None:  # the first rows, for some of which the predicate may hold
             return _lease_in_order(windows, lease, n_rows)
-        if predicate is None:
-            return lease()
-        needed = prune_windows(
-            windows, predicate, self.schema, partial(find_known_zone, options.settings, cache=options.cache)
-        )
-        return lease(keep=_is_one_of(needed)) if needed else []
+        if predicate is not None:
+            find_zone = cache(partial(find_known_zone, options.settings, cache=options.cache))
+            windows = prune_windows(windows, predicate, self.schema, find_zone)
+        return lease(windows=windows) if windows else []
+
+    def _plan(self, options: ReadOptions) -> Sequence[Window]:
+        """Return the windows of a call; those of dates that stay the same are planned once."""
+        if options is not self._options.checked:
+            return plan_windows(options)
+        if self._windows is None:
+            self._windows = plan_windows(options)
+        return self._windows
 
     def _instant(self, options: ReadOptions) -> float | None:
         """Return the instant of the call: for a refresh, that of the first one, so that it is one refresh."""
@@ -156,14 +163,8 @@ def _lease_in_order(windows: Sequence[Window], lease: Any, n_rows: int) -> list[
     for window in windows:
         if sum(export.cached.rows for export in exports) >= n_rows:
             break
-        exports += lease(keep=_is_one_of([window]))
+        exports += lease(windows=[window])
     return exports
-
-
-def _is_one_of(windows: Iterable[Window]) -> Callable[[Window], bool]:
-    # Not by the whole requests: their fields may differ in those that the server rejects.
-    wanted = {window.request.params for window in windows}
-    return lambda window: window.request.params in wanted
 
 
 def _check_types(export: ResolvedExport, needed: Collection[str]) -> None:
