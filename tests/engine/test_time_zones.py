@@ -60,7 +60,7 @@ class Management:
     def respond(self, _: int, request: bytes) -> bytes:
         self.paths.append(request.split()[1].decode())
         body = json.dumps({"application": {"id": 1, "time_zone_name": self.zone}}).encode()
-        return self.failure or b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        return self.failure or b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
 
     def dates(self, since: Any = "today", until: Any = "today", **parameters: Any) -> tuple[str, str]:
         """Return the dates that a call asks the server for."""
@@ -160,12 +160,12 @@ def test_a_remembered_zone_that_is_none_is_asked_for(management: Management, zon
 
 
 FAILURES = {
-    "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+    "cut": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 100\r\n\r\n{",
     "broken": b"not HTTP",
-    "server error": b"HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n",
-    "quota": b"HTTP/1.1 429 Later\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n",
-    "no token": b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n",
-    "no zone": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    "server error": b"HTTP/1.1 503 Later\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    "quota": b"HTTP/1.1 429 Later\r\nRetry-After: 60\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    "no token": b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+    "no zone": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}",
 }
 
 
