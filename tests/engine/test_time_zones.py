@@ -60,7 +60,8 @@ class Management:
     def respond(self, _: int, request: bytes) -> bytes:
         self.paths.append(request.split()[1].decode())
         body = json.dumps({"application": {"id": 1, "time_zone_name": self.zone}}).encode()
-        return self.failure or b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        return self.failure or head + body
 
     def dates(self, since: Any = "today", until: Any = "today", **parameters: Any) -> tuple[str, str]:
         """Return the dates that a call asks the server for."""
