@@ -91,6 +91,11 @@ def find_rejected_fields(message: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))[:MAX_FIELDS]
 
 
+TOO_LONG_ADVICE = (
+    " Request fewer days at once: with split='month', 'week' or 'day', each request is for no more than that."
+)
+
+
 def is_range_too_long(message: str) -> bool:
     """Return whether a 400 rejects the range of dates for its length."""
     return bool(_RANGE.search(message) and _TOO_LONG.search(message)) and "more parts" not in message.lower()
@@ -98,7 +103,7 @@ def is_range_too_long(message: str) -> bool:
 
 def _bad_request(message: str, quoted: str) -> RequestRejectedError:
     is_too_long = is_range_too_long(message)
-    advice = " Request fewer days at once." if is_too_long else ""
+    advice = TOO_LONG_ADVICE if is_too_long else ""
     return RequestRejectedError(
         f"AppMetrica rejected the request (400).{advice}{quoted}",
         status=HTTPStatus.BAD_REQUEST,

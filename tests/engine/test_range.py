@@ -202,6 +202,13 @@ def test_an_error_that_concerns_all_windows_is_raised_as_itself(
         assert len(server.exchanges) <= 5
 
 
+def test_a_range_that_the_server_finds_too_long_is_told_how_to_be_split() -> None:
+    with Emulator(rows_per_day=100, max_days=7, clock=MovableClock(start=NOON)) as server:
+        with pytest.raises(af.RequestRejectedError, match="split='month', 'week' or 'day'"):
+            read(server, "2024-07-01", "2024-07-14", split=None)
+        assert read(server, "2024-07-01", "2024-07-14", split="week").height > 0
+
+
 def test_offline_names_the_windows_that_are_missing(server: Emulator) -> None:
     read(server, "2024-07-01", "2024-07-03")
     with pytest.raises(
