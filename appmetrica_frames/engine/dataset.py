@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Protocol
 from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.request.windows import first_day
 from appmetrica_frames.schema import catalog
-from appmetrica_frames.schema.types import get_arrow_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -149,9 +148,7 @@ def _describe_request(params: Mapping[str, str], origin: str) -> str:
 
 def list_columns(request: ExportRequest) -> dict[str, str]:
     """Return the columns of an export with their Arrow types in words."""
-    resource = catalog.resource(request.resource)
-    types = {name: request.overrides.get(name) or get_arrow_type(resource.wire_type(name)) for name in request.fields}
-    return {name: str(type_) for name, type_ in types.items()}
+    return {name: str(request.arrow_type(name)) for name in request.fields}
 
 
 @dataclass(frozen=True, slots=True)

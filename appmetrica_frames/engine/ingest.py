@@ -149,7 +149,7 @@ class ParquetIngest:
         if name in self.text_columns or name in self._misfits:
             return Column(name, "string", get_arrow_type("string"))
         field_type = catalog.resource(self._request.resource).wire_type(name)
-        return Column(name, field_type, self._request.overrides.get(name, get_arrow_type(field_type)))
+        return Column(name, field_type, self._request.arrow_type(name))
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from appmetrica_frames.errors import (
     ServerError,
 )
 from appmetrica_frames.progress import NullReporter
-from appmetrica_frames.schema import catalog
 from appmetrica_frames.util.caller import warn_caller
 from appmetrica_frames.util.durations import format_duration
 from appmetrica_frames.util.temporary import make_temporary_directory
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from appmetrica_frames.cache.entry import CachedExport
     from appmetrica_frames.cache.policy import CachePolicy, FileTimes, Freshness
     from appmetrica_frames.progress import ProgressReporter
-    from appmetrica_frames.request.export import ExportRequest
 
     from .context import Call
     from .fetch import ExportFetcher
@@ -245,12 +243,5 @@ class ExportResolver:
     def _resolved(self, export: CachedExport) -> ResolvedExport:
         self._call.folders.add(export.path.parent)
         request = self._options.request  # as the call wants it: the window's may do without rejected fields
-        missing = [name for name in request.fields if name not in export.fields]
-        return ResolvedExport(export, request.fields, _null_columns(request, missing) if missing else {})
-
-
-def _null_columns(request: ExportRequest, names: list[str]) -> dict[str, pa.DataType]:
-    from appmetrica_frames.schema.types import get_arrow_type
-
-    resource = catalog.resource(request.resource)
-    return {name: request.overrides.get(name, get_arrow_type(resource.wire_type(name))) for name in names}
+        missing = {name: request.arrow_type(name) for name in request.fields if name not in export.fields}
+        return ResolvedExport(export, request.fields, missing)

@@ -99,6 +99,14 @@ class ExportRequest:
         documented = catalog.resource(self.resource).fields
         return tuple(sorted({*self.fields, next(name for name in others if name in documented)}))
 
+    def arrow_type(self, name: str) -> pa.DataType:
+        """Return the type that a column has if it fits: the caller's choice, else the catalogue's."""
+        from appmetrica_frames.schema.types import get_arrow_type  # not for a request alone: it needs Arrow
+
+        if name in self.overrides:
+            return self.overrides[name]
+        return get_arrow_type(catalog.resource(self.resource).wire_type(name))
+
     @property
     def title(self) -> str:
         """What the export is called in logs and progress, as in ``events of 1111, 2024-07-01 to 2024-07-07``."""
