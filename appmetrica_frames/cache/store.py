@@ -286,7 +286,7 @@ class PendingWrite:
         try:
             replace_file(self.folder / RECORD, export.to_json())
         except OSError:
-            with suppress(OSError):  # without a record it belongs to nothing, and takes room on a disk that may be full
+            with suppress(OSError):  # without a record it belongs to nothing, and a full disk needs the space
                 export.path.unlink()
             raise
         with suppress(OSError):  # published; should a loss of power undo the names, that is a miss

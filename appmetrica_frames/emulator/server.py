@@ -210,7 +210,7 @@ class Emulator:
         Raises
         ------
         ValueError
-            If the queue has no room for them.
+            If the queue cannot hold so many.
         """
         self._queues[application_id or self.application_id].add_foreign_jobs(jobs)
 

@@ -250,7 +250,7 @@ class WindowReporter:
     def interval(self) -> float:
         return self._whole.interval
 
-    def preparing(self, waited: float, fraction: float | None, position: QueuePosition | None = None) -> None:  # noqa: ARG002 - the range's line has no room for them
+    def preparing(self, waited: float, fraction: float | None, position: QueuePosition | None = None) -> None:  # noqa: ARG002 - the range's line does not show them
         self._whole.update(lambda: self._prepare(position))
 
     def downloading(self, size: int, total: int | None) -> None:  # noqa: ARG002 - likewise

@@ -62,7 +62,7 @@ class StatusLine:
         self._bar: Any = None
 
     def draw(self, details: Sequence[Detail], n: float, *, total: float | None) -> None:
-        """Draw the line, or draw it anew; as a bar if there is a total and room for it."""
+        """Draw the line, or draw it anew; with a bar if there is a total and the line is wide enough."""
         text, layout = self._fit(details, has_total=total is not None)
         if self._bar is None:
             # Created first and drawn afterwards: a bar that Ctrl-C interrupts while it is drawn can then be cleared.
