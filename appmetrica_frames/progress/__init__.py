@@ -7,23 +7,19 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from .bars import ProgressBar, RangeBar
-from .lines import LogLines, ProgressLines, RangeLines, RangeLogLines
-from .ranges import RangeProgress
 from .reporter import CompositeReporter, NullReporter, ProgressReporter, QueuePosition, RangeReporter
 from .stream import SafeStream, has_audience
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .bars import ProgressBar
+    from .lines import ProgressLines
     from .ranges import RangeView
 
 __all__ = [
     "CompositeReporter",
-    "LogLines",
     "NullReporter",
-    "ProgressBar",
-    "ProgressLines",
     "ProgressReporter",
     "QueuePosition",
     "RangeReporter",
@@ -54,10 +50,16 @@ def report_progress(
     """
     reporters: list[ProgressBar | ProgressLines] = []
     if log.isEnabledFor(logging.INFO):
+        from .lines import LogLines
+
         reporters.append(LogLines(title, log.info, clock=clock))
     if wanted is not False and has_audience():
+        from .bars import ProgressBar
+
         reporters.append(ProgressBar(title, clock=clock))
     elif wanted:
+        from .lines import ProgressLines
+
         reporters.append(ProgressLines(title, SafeStream().write_line, clock=clock))
     try:
         try:
@@ -82,12 +84,20 @@ def report_range(
     windows
         How many windows the range has. Report those that the cache has first: the time left is estimated without them.
     """
+    from .ranges import RangeProgress
+
     views: list[RangeView] = []
     if log.isEnabledFor(logging.INFO):
+        from .lines import RangeLogLines
+
         views.append(RangeLogLines(title, log.info, clock=clock))
     if wanted is not False and has_audience():
+        from .bars import RangeBar
+
         views.append(RangeBar(title, clock=clock))
     elif wanted:
+        from .lines import RangeLines
+
         views.append(RangeLines(title, SafeStream().write_line, clock=clock))
     reporter = RangeProgress(windows, views, clock=clock)
     try:

@@ -72,9 +72,9 @@ def read(server: Emulator, poisoned: set[str], **parameters: Any) -> subprocess.
 @pytest.mark.parametrize(
     ("parameters", "poisoned"),
     [
-        ({"backend": "polars"}, {"pandas", JSON_DECODER}),
-        ({"backend": "pyarrow"}, {"pandas", "polars", JSON_DECODER}),
-        ({"backend": "pandas"}, {"polars", JSON_DECODER}),
+        ({"backend": "polars"}, {"pandas", "tqdm", JSON_DECODER}),
+        ({"backend": "pyarrow"}, {"pandas", "polars", "tqdm", JSON_DECODER}),
+        ({"backend": "pandas"}, {"polars", "tqdm", JSON_DECODER}),
         ({"backend": "polars", "wire_format": "json"}, {"pandas"}),
         ({"backend": "pyarrow", "wire_format": "json"}, {"pandas", "polars"}),
     ],

@@ -13,8 +13,9 @@ import pytest
 import tqdm as tqdm_package
 
 from appmetrica_frames import progress
-from appmetrica_frames.progress import ProgressBar, report_progress, report_range
+from appmetrica_frames.progress import report_progress, report_range
 from appmetrica_frames.progress import stream as stream_module
+from appmetrica_frames.progress.bars import ProgressBar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,10 +17,7 @@ import pytest
 from appmetrica_frames import Client, read_appmetrica
 from appmetrica_frames.progress import (
     CompositeReporter,
-    LogLines,
     NullReporter,
-    ProgressBar,
-    ProgressLines,
     QueuePosition,
     has_audience,
     report_progress,
@@ -28,6 +25,8 @@ from appmetrica_frames.progress import (
     status_line,
 )
 from appmetrica_frames.progress import stream as stream_module
+from appmetrica_frames.progress.bars import ProgressBar
+from appmetrica_frames.progress.lines import LogLines, ProgressLines
 from appmetrica_frames.progress.stats import format_bytes
 
 if TYPE_CHECKING:
