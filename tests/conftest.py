@@ -28,7 +28,7 @@ NOON = 1_722_340_800.0  # 2024-07-30 12:00:00 UTC
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Hide the token, the server and the cache of whoever runs the tests, and the time zones that other tests saw."""
-    for name in ("APPMETRICA_TOKEN", "APPMETRICA_BASE_URL"):
+    for name in ("APPMETRICA_TOKEN", "APPMETRICA_BASE_URL", "APPMETRICA_APPLICATION_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("APPMETRICA_CACHE_DIR", str(tmp_path / "cache"))
     zones._known_zones.clear()

@@ -18,6 +18,7 @@ BASE_URL = "https://api.appmetrica.yandex.com"
 TOKEN_VARIABLE = "APPMETRICA_TOKEN"  # noqa: S105 - the name of a variable
 BASE_URL_VARIABLE = "APPMETRICA_BASE_URL"
 CACHE_DIR_VARIABLE = "APPMETRICA_CACHE_DIR"
+APPLICATION_ID_VARIABLE = "APPMETRICA_APPLICATION_ID"
 
 
 class Secret:
@@ -111,6 +112,17 @@ def resolve_cache_directory(given: str | PathLike[str] | None, environ: Mapping[
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("appmetrica_frames", appauthor=False))
+
+
+def default_application_ids(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return the applications of ``APPMETRICA_APPLICATION_ID``, for calls that name none; their texts are unchecked."""
+    text = _environment(environ).get(APPLICATION_ID_VARIABLE, "").strip()
+    if not text:
+        raise InvalidRequestError(
+            "No application_id. Pass application_id=1234567 (on the command line --application-id 1234567), or set the "
+            f"environment variable {APPLICATION_ID_VARIABLE}. Client().applications() lists what your token can read."
+        )
+    return [number.strip() for number in text.split(",")]
 
 
 def check_byte_count(max_bytes: int) -> int:

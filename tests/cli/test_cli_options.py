@@ -65,7 +65,7 @@ def test_a_sync_has_exactly_the_parameters_of_the_library() -> None:
     shared = set(inspect.signature(sync_appmetrica).parameters) - options.NO_OPTIONS
     assert set(parameters("sync")) - {"resource", "as_json"} == shared | set(options.CLIENT_SETTINGS)
     assert {name for name, option in parameters("sync").items() if option.required} == {
-        *("resource", "application_id", "to", "date_since")
+        *("resource", "to", "date_since")
     }
     assert parameters("sync")["date_until"].default == "yesterday"
 
