@@ -77,7 +77,7 @@ class TokenKeyring:
         """Keep the token for a server, in place of an earlier one."""
         self._ask(lambda backends: _set_password(backends, SERVICE.format(origin), secret), hidden=secret)
         if self.load(origin).reveal() != secret.reveal():
-            raise KeyringError("the keyring accepts the token and does not return it")
+            raise KeyringError("it accepts the token and does not return it")
 
     def delete(self, origin: str) -> bool:
         """Remove the token for a server, and tell whether there was one."""
@@ -105,7 +105,7 @@ class TokenKeyring:
             raise failures[0].with_traceback(None)
         if not answers:
             raise KeyringError(
-                f"the keyring has not answered within {format_duration(self._timeout)}; it may have to be unlocked"
+                f"it has not answered within {format_duration(self._timeout)}, and may have to be unlocked"
             )
         return answers[0]
 
@@ -214,7 +214,10 @@ def _find_backends(backend: KeyringBackend | None) -> list[KeyringBackend]:
     usable = [member for member in members if member.priority >= RECOMMENDED]
     if not usable:
         names = ", ".join(member.name for member in members) or chosen.name
-        raise NoKeyringError(f"this machine has no keyring that keeps a token secret (keyring offers: {names})")
+        raise NoKeyringError(
+            f"there is none on this machine that keeps a token secret (keyring offers: {names}); "
+            f"set the environment variable {TOKEN_VARIABLE} instead"
+        )
     return usable
 
 
@@ -229,7 +232,7 @@ def _set_password(backends: Sequence[KeyringBackend], service: str, secret: Secr
         except NotImplementedError:  # some are there to be read only
             continue
         return
-    raise NoKeyringError("the keyring of this machine can be read only")
+    raise NoKeyringError("it can be read only")
 
 
 def _delete_password(backends: Sequence[KeyringBackend], service: str) -> bool:
@@ -240,7 +243,7 @@ def _delete_password(backends: Sequence[KeyringBackend], service: str) -> bool:
 
 
 def _describe_error(error: BaseException, hidden: Secret | None) -> str:
-    text = " ".join(str(error).split())
+    text = " ".join(str(error).split()).rstrip(".")
     if hidden is not None:
         text = text.replace(hidden.reveal(), "***")
     return f"{type(error).__name__}: {escape_controls(text[:MAX_REASON])}" if text else type(error).__name__

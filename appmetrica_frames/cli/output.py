@@ -33,7 +33,7 @@ def handle_errors() -> Iterator[None]:
         print_message(f"{type(error).__name__}: {error}")
         raise typer.Exit(MISUSED if isinstance(error, InvalidRequestError) else FAILED) from error
     except KeyringError as error:
-        print_message(f"{error}")
+        print_message(f"the keyring cannot be used: {error}")
         raise typer.Exit(FAILED) from None  # with what the keyring was asked
     except BrokenPipeError:
         raise  # the reader of our output, such as head, has closed it; that is not an error

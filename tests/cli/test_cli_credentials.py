@@ -105,8 +105,9 @@ def test_without_a_safe_keyring_nobody_is_asked_for_a_token(server: Emulator) ->
     finally:
         keyring.set_keyring(keyring.backends.fail.Keyring())
     assert result.exit_code == 1
-    assert "no keyring that keeps a token secret (keyring offers: keyring backends PlainTextKeyring)" in one_line(
-        result.stderr
+    assert one_line(result.stderr) == (
+        "appmetrica-frames: the keyring cannot be used: there is none on this machine that keeps a token secret "
+        "(keyring offers: keyring backends PlainTextKeyring); set the environment variable APPMETRICA_TOKEN instead"
     )
 
 
