@@ -17,7 +17,7 @@ from .options import BaseUrl
 from .output import AsJson, format_count, print_json, print_message, print_table, print_text
 
 ANSWER_TIMEOUT = 120.0  # seconds: somebody is there to unlock the keyring
-MAX_INPUT = 1 << 16  # characters; a token has some sixty
+MAX_INPUT = 1 << 16  # bytes; a token has some sixty
 HOW_TO_GET_ONE = "https://appmetrica.yandex.com/docs/en/mobile-api/intro/authorization"
 
 FromStdin = Annotated[
@@ -70,7 +70,12 @@ def _ask_for_token(origin: str) -> Secret:
 
 
 def _read_token() -> Secret:
-    return _check_given(Secret(sys.stdin.read(MAX_INPUT)).strip())
+    if sys.stdin.isatty():
+        raise InvalidRequestError(
+            "--token-stdin is for a pipe or a file: a terminal would show the token. Leave it out."
+        )
+    # A byte order mark comes from PowerShell; what is not UTF-8 is no token, and refused as such.
+    return _check_given(Secret(sys.stdin.buffer.read(MAX_INPUT).decode("utf-8-sig", "replace")).strip())
 
 
 def _check_given(secret: Secret) -> Secret:

@@ -32,7 +32,7 @@ def _server(server: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APPMETRICA_BASE_URL", server.base_url)
 
 
-def invoke(*arguments: str, piped: str = "") -> Result:
+def invoke(*arguments: str, piped: str | bytes = "") -> Result:
     return CliRunner().invoke(app, arguments, input=piped, prog_name=PROGRAM)
 
 
@@ -77,17 +77,23 @@ def test_a_login_says_where_the_token_is_and_what_it_can_read(server: Emulator, 
         ("wrong", 1, "AuthenticationError: AppMetrica refused the token (401)"),
         ("", 1, "MissingTokenError: No token was given"),
         ("OAuth emulator-token", 2, "InvalidRequestError: The AppMetrica token contains a space"),
+        (b"emulator\xff", 2, "InvalidRequestError: The AppMetrica token contains a space"),
         ("one\ntwo", 2, "InvalidRequestError: The AppMetrica token contains a space"),
     ],
 )
 def test_a_token_that_is_refused_is_not_kept(
-    piped: str, code: int, expected: str, server: Emulator, memory_keyring: MemoryKeyring
+    piped: str | bytes, code: int, expected: str, server: Emulator, memory_keyring: MemoryKeyring
 ) -> None:
     memory_keyring.set_password(f"appmetrica-frames {server.base_url}", "oauth-token", "earlier")
     result = invoke("login", "--token-stdin", piped=piped)
     assert result.exit_code == code
     assert expected in result.stderr
     assert list(memory_keyring.passwords.values()) == ["earlier"]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_token(server: Emulator, memory_keyring: MemoryKeyring) -> None:
+    assert invoke("login", "--token-stdin", piped=f"\ufeff{server.token}\r\n").exit_code == 0
+    assert list(memory_keyring.passwords.values()) == [server.token]
 
 
 def test_a_server_that_cannot_be_reached_keeps_nothing(memory_keyring: MemoryKeyring) -> None:

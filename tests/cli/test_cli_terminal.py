@@ -161,6 +161,18 @@ def test_a_login_in_a_terminal_does_not_show_the_token(
     assert slow.token in keyring.read_text("utf-8")
 
 
+def test_a_token_is_not_typed_where_it_would_be_shown(
+    terminal: Callable[..., Terminal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keyring")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring_backends.FileKeyring")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=":")
+    monkeypatch.setenv("TEST_KEYRING_FILE", str(tmp_path / "keyring.json"))
+    screen = terminal(200, "login", "--token-stdin")
+    assert "a terminal would show the token" in screen.rows[-1]
+    assert screen.process.returncode == 2
+
+
 def test_ctrl_c_instead_of_a_token_keeps_nothing(
     terminal: Callable[..., Terminal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
