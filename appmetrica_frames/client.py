@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
+from appmetrica_frames import credentials
 from appmetrica_frames.util import config
 from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import Duration, to_seconds
@@ -27,13 +28,14 @@ class Client:
     """The server, the cache and the patience that calls share.
 
     A client holds settings only, no connection: it can be made once per notebook, shared between threads and pickled.
-    A pickle never carries the token; the process that unpickles it reads ``APPMETRICA_TOKEN``.
+    A pickle never carries the token; the process that unpickles it reads ``APPMETRICA_TOKEN`` or its keyring.
 
     Parameters
     ----------
     token : str, optional
-        OAuth token with the scope ``appmetrica:read``. Default: the environment variable ``APPMETRICA_TOKEN``, read
-        when a call needs it.
+        OAuth token with the scope ``appmetrica:read``. Default: the environment variable ``APPMETRICA_TOKEN``, else the
+        operating system's keyring, where ``appmetrica-frames login`` keeps one for each server; both are asked when a
+        call needs a token.
     base_url : str, optional
         Scheme, host and port of the server. Default: ``APPMETRICA_BASE_URL``, else
         ``https://api.appmetrica.yandex.com``. The token is sent to this origin only; plain http is for loopback only.
@@ -165,7 +167,11 @@ class Settings:
 
     def token(self) -> config.Secret:
         """Return the token, or raise `MissingTokenError`."""
-        return config.resolve_token(self.client.token)
+        return self.find_token().secret
+
+    def find_token(self) -> credentials.FoundToken:
+        """Return the token and where it comes from, or raise `MissingTokenError`; the keyring may be asked."""
+        return credentials.resolve_token(self.client.token, self.origin)
 
     def retry_policy(self) -> RetryPolicy:
         """Return how long to wait and how often to try."""
@@ -197,8 +203,11 @@ def _describe_origin(client: Client) -> str:
 
 
 def _describe_token(client: Client) -> str:
-    secret, source = config.find_token(client.token)
-    return "None" if secret.is_empty() else f"<from the {'argument' if source == 'argument' else f'variable {source}'}>"
+    secret, source = credentials.find_token(client.token)
+    if not secret.is_empty():
+        return f"<from the {source if source == credentials.ARGUMENT else f'variable {source}'}>"
+    # It is not asked here: it may open a dialogue, and a repr must not wait.
+    return "<from the keyring, if it has one>" if credentials.is_keyring_installed() else "None"
 
 
 def _check_poll(poll: tuple[Duration, Duration]) -> tuple[float, float]:

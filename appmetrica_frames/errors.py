@@ -58,7 +58,7 @@ class InvalidRequestError(AppMetricaError, ValueError):
 
 
 class MissingTokenError(AppMetricaError, LookupError):
-    """There is no OAuth token, neither as an argument nor as an environment variable."""
+    """There is no OAuth token: neither an argument, nor an environment variable, nor one in the keyring."""
 
 
 class NotCachedError(AppMetricaError, LookupError):

@@ -2,7 +2,7 @@
 
 # Annotations are evaluated here, so that the keys that are required are known at run time as well.
 from collections.abc import Mapping
-from typing import Required, TypedDict
+from typing import TypedDict
 
 from .client import Client
 from .request.dates import Moment
@@ -24,7 +24,7 @@ class ExportParameters(TypedDict, total=False):
     96
     """
 
-    application_id: Required[ApplicationIds]
+    application_id: ApplicationIds | None
     date_since: Moment | None
     date_until: Moment | None
     fields: FieldNames | None

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import socket
+import sys
 import threading
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from appmetrica_frames import Client
+from appmetrica_frames import Client, credentials
 from appmetrica_frames.emulator import Emulator, MovableClock
 from appmetrica_frames.engine import zones
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
+
+    from keyring_backends import MemoryKeyring
+
+sys.path.insert(0, str(Path(__file__).parent))  # for keyring_backends
 
 # How long an example takes says nothing about it when tests run side by side.
 settings.register_profile("side by side", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,11 +32,13 @@ NOON = 1_722_340_800.0  # 2024-07-30 12:00:00 UTC
 
 @pytest.fixture(autouse=True)
 def _own_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Hide the token, the server and the cache of whoever runs the tests, and the time zones that other tests saw."""
-    for name in ("APPMETRICA_TOKEN", "APPMETRICA_BASE_URL"):
+    """Hide the token, the server, the cache and the keyring of whoever runs the tests, and what other tests saw."""
+    for name in ("APPMETRICA_TOKEN", "APPMETRICA_BASE_URL", "APPMETRICA_APPLICATION_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("APPMETRICA_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.fail.Keyring")
     zones._known_zones.clear()
+    credentials.remembered_tokens.forget()
 
 
 @pytest.fixture
@@ -43,6 +50,19 @@ def server() -> Iterator[Emulator]:
 @pytest.fixture
 def client(server: Emulator) -> Client:
     return Client(server.token, base_url=server.base_url, poll=(0.01, 0.05), progress=False)
+
+
+@pytest.fixture
+def memory_keyring() -> Iterator[MemoryKeyring]:
+    """Use a keyring in memory in place of this machine's."""
+    keyring = pytest.importorskip("keyring")
+    from keyring.backends.fail import Keyring
+    from keyring_backends import MemoryKeyring
+
+    backend = MemoryKeyring()
+    keyring.set_keyring(backend)
+    yield backend
+    keyring.set_keyring(Keyring())
 
 
 class RawServer:

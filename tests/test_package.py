@@ -117,7 +117,7 @@ def test_every_overload_has_the_parameters_of_the_function() -> None:
 
 def test_the_public_typed_dict_has_the_shared_parameters() -> None:
     assert list(af.ExportParameters.__annotations__) == [name for name in SHARED if name not in {"resource", "cache"}]
-    assert af.ExportParameters.__required_keys__ == {"application_id"}
+    assert af.ExportParameters.__required_keys__ == set()
 
 
 def test_the_literal_of_resources_is_the_catalogue() -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def plan_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: ApplicationIds,
+    application_id: ApplicationIds | None = None,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: FieldNames | None = None,
@@ -55,9 +55,10 @@ def plan_appmetrica(
     ----------
     resource : str
         What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
-    application_id : int or list of int
+    application_id : int or list of int, optional
         The application's number in AppMetrica, not its SDK or API key. Several applications are fetched side by side,
         and their rows come one application after another: name the field ``application_id`` to tell them apart.
+        Default: the environment variable ``APPMETRICA_APPLICATION_ID``, which may name several, separated by commas.
     date_since, date_until : str, date or datetime
         First and last moment, both included, in the application's own time zone; also a `numpy.datetime64` or a
         `pandas.Timestamp`. A day without a time of day means its first second as ``date_since`` and its last as

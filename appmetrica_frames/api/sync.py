@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def sync_appmetrica(
     resource: ResourceName | str,
     *,
-    application_id: ApplicationIds,
+    application_id: ApplicationIds | None = None,
     to: str | PathLike[str],
     date_since: Moment,
     date_until: Moment = "yesterday",
@@ -60,9 +60,10 @@ def sync_appmetrica(
     ----------
     resource : str
         What to export: ``"events"``, ``"installations"`` and so on; `list_resources` lists them.
-    application_id : int or list of int
+    application_id : int or list of int, optional
         The application's number in AppMetrica, not its SDK or API key. Several applications are fetched side by side,
         and their rows come one application after another: name the field ``application_id`` to tell them apart.
+        Default: the environment variable ``APPMETRICA_APPLICATION_ID``, which may name several, separated by commas.
     to : str or path
         A directory, which may lie on a shared file system, or ``s3://bucket/prefix``. The endpoint and the credentials
         of object storage come from the usual environment variables (``AWS_ENDPOINT_URL``, ``AWS_ACCESS_KEY_ID``,

@@ -13,7 +13,7 @@ from typer.exceptions import TyperException
 
 from appmetrica_frames import __version__
 
-from . import cache, emulator, exports, listings, plan, sync
+from . import cache, credentials, emulator, exports, listings, plan, sync
 from .output import PROGRAM, TERMINATED, format_examples, handle_errors, print_misuse, show_warning
 
 __all__ = ["app", "run"]
@@ -51,7 +51,8 @@ class _Program(TyperGroup):
 app = typer.Typer(
     name=PROGRAM,
     cls=_Program,
-    help="AppMetrica Logs API exports as frames and files. The token comes from APPMETRICA_TOKEN only.",
+    help="AppMetrica Logs API exports as frames and files. The token comes from APPMETRICA_TOKEN, or from the keyring "
+    "after a login.",
     no_args_is_help=True,
     rich_markup_mode=None,  # its tables truncate long option names
     pretty_exceptions_enable=False,  # their tracebacks show local variables, such as the token
@@ -94,6 +95,9 @@ DAYS = "--application-id 1111 --date-since 2024-07-01 --date-until 2024-07-07"
 for group, name, command, examples in (
     (app, "demo", emulator.demo, ["demo", "demo --keep"]),
     (app, "emulator", emulator.emulator, ["emulator --port 8000 --preparation 5"]),
+    (app, "login", credentials.login, ["login", "login --base-url https://api.appmetrica.yandex.ru --token-stdin"]),
+    (app, "logout", credentials.logout, ["logout"]),
+    (app, "whoami", credentials.whoami, ["whoami", "whoami --json"]),
     (app, "apps", listings.apps, ["apps", "apps --json"]),
     (app, "resources", listings.resources, ["resources", "resources --json"]),
     (app, "fields", listings.fields, ["fields events", "fields events --json"]),

@@ -37,7 +37,10 @@ class OptionSpec(NamedTuple):
 
 SPECS = {
     "application_id": OptionSpec(
-        list[str], "The application's number in AppMetrica, or several: repeat the option, or use commas.", "NUMBER,..."
+        list[str],
+        "The application's number in AppMetrica, or several: repeat the option, or use commas. Default: "
+        "APPMETRICA_APPLICATION_ID.",
+        "NUMBER,...",
     ),
     "date_since": OptionSpec(
         str, "First day or second, in the application's time zone; also 'yesterday' or '7daysAgo'.", "DATE"
@@ -221,8 +224,10 @@ def _build_option(parameter: inspect.Parameter) -> inspect.Parameter:
     return parameter.replace(annotation=Annotated[value_type, option])
 
 
-def _split_applications(texts: list[str]) -> str | list[str]:
+def _split_applications(texts: list[str] | None) -> str | list[str] | None:
     """Return one application as it is, so that the library's errors are about it, and several as a list."""
+    if not texts:
+        return None
     numbers = [number.strip() for text in texts for number in text.split(",")]
     return numbers if numbers[1:] else numbers[0]
 

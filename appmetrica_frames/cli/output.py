@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from appmetrica_frames.credentials import KeyringError
 from appmetrica_frames.errors import AppMetricaError, InvalidRequestError
 from appmetrica_frames.progress.stream import SafeStream
 from appmetrica_frames.util.terminal import escape_controls
@@ -31,6 +32,9 @@ def handle_errors() -> Iterator[None]:
     except AppMetricaError as error:
         print_message(f"{type(error).__name__}: {error}")
         raise typer.Exit(MISUSED if isinstance(error, InvalidRequestError) else FAILED) from error
+    except KeyringError as error:
+        print_message(f"the keyring cannot be used: {error}")
+        raise typer.Exit(FAILED) from None  # with what the keyring was asked
     except BrokenPipeError:
         raise  # the reader of our output, such as head, has closed it; that is not an error
     except OSError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from appmetrica_frames.errors import InvalidRequestError
 
-from .options import build_options
+from .options import build_options, resolve_applications
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -36,6 +36,8 @@ class DeferredOptions:
     def __init__(self, resource: str, **parameters: Any) -> None:
         self._resource = resource
         self._parameters = {name: _copy(value) for name, value in parameters.items()}
+        # Now: the process that collects may have another environment.
+        self._parameters["application_id"] = resolve_applications(self._parameters.get("application_id"))
         self.checked, self._needs_zone = _check_options(resource, self._parameters)
 
     def resolve(self) -> ReadOptions:

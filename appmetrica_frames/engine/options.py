@@ -12,6 +12,7 @@ from appmetrica_frames.client import Client, Settings, resolve_settings
 from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.request.export import ApplicationIds, ExportRequest, build_request, parse_application_ids
 from appmetrica_frames.request.windows import Split, check_split
+from appmetrica_frames.util import config
 from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import to_seconds
 
@@ -74,7 +75,7 @@ class ReadOptions:
 def build_options(
     resource: str,
     *,
-    application_id: ApplicationIds,
+    application_id: ApplicationIds | None = None,
     date_since: Moment | None = None,
     date_until: Moment | None = None,
     fields: Iterable[str] | None = None,
@@ -131,7 +132,7 @@ def build_options(
             now=clock.now(),
             zone=partial(find_zone, settings),
         )
-        for number in parse_application_ids(application_id)
+        for number in resolve_applications(application_id)
     ]
     check_split(requests[0], split)
     return ReadOptions(
@@ -144,3 +145,10 @@ def build_options(
         strict=strict,
         cache=cache,
     )
+
+
+def resolve_applications(given: ApplicationIds | None) -> list[int]:
+    """Return the applications of a call: those given, else those of ``APPMETRICA_APPLICATION_ID``."""
+    if given is not None:
+        return parse_application_ids(given)
+    return parse_application_ids(config.default_application_ids(), name=config.APPLICATION_ID_VARIABLE)

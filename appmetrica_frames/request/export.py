@@ -247,24 +247,24 @@ def _check_field(kind: catalog.Resource, name: object, declared: frozenset[str])
     )
 
 
-def parse_application_ids(value: ApplicationIds) -> list[int]:
-    """Return the numbers of the applications of a call."""
+def parse_application_ids(value: ApplicationIds, *, name: str = "application_id") -> list[int]:
+    """Return the numbers of the applications of a call; `name` is what an error calls their parameter."""
     if isinstance(value, (str, int)) or not isinstance(value, Iterable):
-        return [_parse_application_id(value)]
-    numbers = [_parse_application_id(number) for number in value]
+        return [_parse_application_id(value, name)]
+    numbers = [_parse_application_id(number, name) for number in value]
     if not numbers:
-        raise InvalidRequestError("application_id is an empty list: name at least one application.")
+        raise InvalidRequestError(f"{name} is an empty list: name at least one application.")
     if repeated := sorted({number for number in numbers if numbers.count(number) > 1}):
-        raise InvalidRequestError(f"application_id names {', '.join(map(str, repeated))} more than once.")
+        raise InvalidRequestError(f"{name} names {', '.join(map(str, repeated))} more than once.")
     return numbers
 
 
-def _parse_application_id(value: int | str) -> int:
+def _parse_application_id(value: int | str, name: str = "application_id") -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= MAX_ID_DIGITS:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 10**MAX_ID_DIGITS:
         raise InvalidRequestError(
-            f"application_id is the application's number in AppMetrica (not its SDK or API key), "
+            f"{name} is the application's number in AppMetrica (not its SDK or API key), "
             f"not {_excerpt(value)}. "
             "You find it in the application's settings and in the address of its pages."
         )

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from appmetrica_frames.errors import InvalidRequestError, MissingTokenError
+from appmetrica_frames.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
 
 BASE_URL = "https://api.appmetrica.yandex.com"
-TOKEN_VARIABLE = "APPMETRICA_TOKEN"  # noqa: S105 - the name of a variable
 BASE_URL_VARIABLE = "APPMETRICA_BASE_URL"
 CACHE_DIR_VARIABLE = "APPMETRICA_CACHE_DIR"
+APPLICATION_ID_VARIABLE = "APPMETRICA_APPLICATION_ID"
 
 
 class Secret:
@@ -58,30 +58,6 @@ class Secret:
         return self
 
 
-def find_token(given: Secret | None, environ: Mapping[str, str] | None = None) -> tuple[Secret, str]:
-    """Return the token and where it comes from; it may be empty."""
-    if given is not None and not given.strip().is_empty():
-        return given.strip(), "argument"
-    # No local variable may hold the bare token: some error reports show every local variable.
-    return Secret(_environment(environ).get(TOKEN_VARIABLE, "")).strip(), TOKEN_VARIABLE
-
-
-def resolve_token(given: Secret | None, environ: Mapping[str, str] | None = None) -> Secret:
-    """Return the OAuth token, from the argument or ``APPMETRICA_TOKEN``."""
-    secret, _ = find_token(given, environ)
-    if secret.is_empty():
-        raise MissingTokenError(
-            "No AppMetrica token. Set the environment variable APPMETRICA_TOKEN, or pass client=Client(token=...). "
-            "How to get one: https://appmetrica.yandex.com/docs/en/mobile-api/intro/authorization"
-        )
-    if not secret.is_header_word():
-        raise InvalidRequestError(
-            "The AppMetrica token contains a space or a character that no token has. "
-            "Give the bare token, without 'OAuth ' in front of it and without line breaks."
-        )
-    return secret
-
-
 def resolve_base_url(given: str | None, environ: Mapping[str, str] | None = None) -> str:
     """Return the origin that all requests go to, from the argument, ``APPMETRICA_BASE_URL`` or the default."""
     if given == "":  # an unset variable of a script must not lead the token to another server
@@ -111,6 +87,17 @@ def resolve_cache_directory(given: str | PathLike[str] | None, environ: Mapping[
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("appmetrica_frames", appauthor=False))
+
+
+def default_application_ids(environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return the applications of ``APPMETRICA_APPLICATION_ID``, for calls that name none; their texts are unchecked."""
+    text = _environment(environ).get(APPLICATION_ID_VARIABLE, "").strip()
+    if not text:
+        raise InvalidRequestError(
+            "No application_id. Pass application_id=1234567 (on the command line --application-id 1234567), or set the "
+            f"environment variable {APPLICATION_ID_VARIABLE}. Client().applications() lists what your token can read."
+        )
+    return [number.strip() for number in text.split(",")]
 
 
 def check_byte_count(max_bytes: int) -> int:

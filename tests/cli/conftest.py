@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Protocol
 
 import pytest
 
@@ -18,15 +18,16 @@ Result = subprocess.CompletedProcess[str]
 class Command(Protocol):
     """Runs the command line with arguments, and with environment variables in addition to those of the test."""
 
-    def __call__(self, *arguments: object, **variables: str) -> Result: ...
+    def __call__(self, *arguments: object, stdin: IO[str] | None = None, **variables: str) -> Result: ...
 
 
 @pytest.fixture
 def command() -> Command:
-    def run(*arguments: object, **variables: str) -> Result:
+    def run(*arguments: object, stdin: IO[str] | None = None, **variables: str) -> Result:
         return subprocess.run(
             [sys.executable, "-m", "appmetrica_frames", *map(str, arguments)],
             env={**os.environ, "PYTHONUTF8": "1", "COLUMNS": "120", **variables},
+            stdin=stdin,
             capture_output=True,
             text=True,
             encoding="utf-8",

@@ -88,6 +88,7 @@ def invoke(*arguments: object) -> Result:
     ("arguments", "expected"),
     [
         (["read", "evnts", *DAY], "Did you mean 'events'?"),
+        (["read", "events", *DAY[2:]], "environment variable APPMETRICA_APPLICATION_ID"),
         (["read", "events", *DAY, "--fields", "event_nam"], "Did you mean 'event_name'"),
         (["read", "events", *DAY, "--fields", ""], "A field name is a text"),
         (["read", "events", "--application-id", "key", *DAY[2:]], "application_id is the application's number"),
@@ -111,7 +112,6 @@ def test_an_invalid_request_is_one_line_and_exit_code_2(arguments: list[object],
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["read", "events", "--date-since", "2024-07-01"], "--application-id"),
         (["read", "events", *DAY, "--filters", "event_name"], "not have the form name=value"),
         (["read", "events", *DAY, "--filters", "event_name=a", "--filters", "event_name=b"], "given twice"),
         (["read", "events", *DAY, "--schema-overrides", "city"], "not have the form name=value"),

@@ -6,6 +6,7 @@ import os
 import select
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -142,3 +143,46 @@ def test_one_line_stays_of_a_download_and_one_of_a_read_from_the_cache(
     again = terminal(80, "download", "events", *DAY, "--fields", "event_name")
     assert again.rows[0].startswith(f"{TITLE}: from the cache, built at most ")
     assert again.rows[1:] == path
+
+
+def test_a_login_in_a_terminal_does_not_show_the_token(
+    terminal: Callable[..., Terminal], slow: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keyring")
+    keyring = tmp_path / "keyring.json"
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring_backends.FileKeyring")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=":")
+    monkeypatch.setenv("TEST_KEYRING_FILE", str(keyring))
+    screen = terminal(200, "login")
+    screen.shows("(it is not shown): ")
+    screen.type(f"{slow.token}\n".encode())
+    assert "is in the keyring" in screen.rows[-2]
+    assert slow.token not in "".join(screen.rows)
+    assert slow.token in keyring.read_text("utf-8")
+
+
+def test_a_token_is_not_typed_where_it_would_be_shown(
+    terminal: Callable[..., Terminal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keyring")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring_backends.FileKeyring")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=":")
+    monkeypatch.setenv("TEST_KEYRING_FILE", str(tmp_path / "keyring.json"))
+    screen = terminal(200, "login", "--token-stdin")
+    assert "a terminal would show the token" in screen.rows[-1]
+    assert screen.process.returncode == 2
+
+
+def test_ctrl_c_instead_of_a_token_keeps_nothing(
+    terminal: Callable[..., Terminal], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("keyring")
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring_backends.FileKeyring")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]), prepend=":")
+    monkeypatch.setenv("TEST_KEYRING_FILE", str(tmp_path / "keyring.json"))
+    screen = terminal(200, "login")
+    screen.shows("(it is not shown): ")
+    screen.type(b"\x03")
+    assert "appmetrica-frames: interrupted" in screen.rows[-1]
+    assert screen.process.returncode == 130
+    assert not (tmp_path / "keyring.json").exists()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NOON = 1_722_340_800.0
+TOKEN = "emulator-token"
 JSON_DECODER = "appmetrica_frames.decode.json"
 TYPES = "appmetrica_frames.schema.types"
 # Libraries look whether another one is installed. Only to import it is an error, and not one that they expect.
@@ -58,10 +59,12 @@ def emulators() -> Iterator[dict[bool, Emulator]]:
         yield {False: quoted, True: bare}
 
 
-def read(server: Emulator, poisoned: set[str], **parameters: Any) -> subprocess.CompletedProcess[str]:
+def read(
+    server: Emulator, poisoned: set[str], *, token: str | None = TOKEN, **parameters: Any
+) -> subprocess.CompletedProcess[str]:
     code = READ.format(
         poisoned=poisoned,
-        token=server.token,
+        token=token,
         base_url=server.base_url,
         application_id=server.application_id,
         parameters=parameters,
@@ -72,9 +75,9 @@ def read(server: Emulator, poisoned: set[str], **parameters: Any) -> subprocess.
 @pytest.mark.parametrize(
     ("parameters", "poisoned"),
     [
-        ({"backend": "polars"}, {"pandas", "tqdm", JSON_DECODER}),
-        ({"backend": "pyarrow"}, {"pandas", "polars", "tqdm", JSON_DECODER}),
-        ({"backend": "pandas"}, {"polars", "tqdm", JSON_DECODER}),
+        ({"backend": "polars"}, {"pandas", "tqdm", "keyring", JSON_DECODER}),
+        ({"backend": "pyarrow"}, {"pandas", "polars", "tqdm", "keyring", JSON_DECODER}),
+        ({"backend": "pandas"}, {"polars", "tqdm", "keyring", JSON_DECODER}),
         ({"backend": "polars", "wire_format": "json"}, {"pandas"}),
         ({"backend": "pyarrow", "wire_format": "json"}, {"pandas", "polars"}),
     ],
@@ -103,8 +106,23 @@ def test_a_warm_read_imports_no_decoder_and_no_client(
     backend: str, poisoned: set[str], emulators: dict[bool, Emulator]
 ) -> None:
     assert read(emulators[False], set(), backend=backend).returncode == 0
-    done = read(emulators[False], poisoned, backend=backend, offline=True)
+    done = read(emulators[False], {"keyring", *poisoned}, token=None, backend=backend, offline=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_cold_read_with_the_token_of_the_environment_imports_no_keyring(
+    emulators: dict[bool, Emulator], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APPMETRICA_TOKEN", emulators[False].token)
+    done = read(emulators[False], {"keyring"}, token=None)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_keyring_that_cannot_be_imported_is_a_sentence_of_the_error(emulators: dict[bool, Emulator]) -> None:
+    pytest.importorskip("keyring")
+    done = read(emulators[False], {"keyring"}, token=None)
+    assert done.stderr.splitlines()[-1].startswith("appmetrica_frames.errors.MissingTokenError: No AppMetrica token.")
+    assert "The keyring could not be read: AssertionError: keyring is imported." in done.stderr
 
 
 @pytest.mark.parametrize(

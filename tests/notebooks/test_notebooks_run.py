@@ -34,13 +34,16 @@ pytestmark = [pytest.mark.filterwarnings(warning) for warning in KERNEL_WARNS]
 each = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
-def outputs(notebook: nbformat.NotebookNode) -> Iterator[nbformat.NotebookNode]:
+def outputs(notebook: nbformat.NotebookNode, *, watched: bool = False) -> Iterator[nbformat.NotebookNode]:
+    """Yield the outputs of all cells, or only of those that show progress: no two runs show the same."""
     for cell in notebook.cells:
-        yield from cell.get("outputs", ())
+        if ("progress" in cell.metadata.get("tags", ())) == watched:
+            yield from cell.get("outputs", ())
 
 
-def texts(notebook: nbformat.NotebookNode) -> str:
-    return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in outputs(notebook))
+def texts(notebook: nbformat.NotebookNode, *, watched: bool = False) -> str:
+    shown = outputs(notebook, watched=watched)
+    return "\n".join(output.get("text") or output.get("data", {}).get("text/plain", "") for output in shown)
 
 
 def test_there_are_notebooks() -> None:
@@ -59,6 +62,17 @@ def test_it_runs_without_a_token_and_shows_the_committed_numbers(path: Path, ran
     )
 
 
+def test_the_quick_start_shows_progress(ran: Callable[[Path], Ran]) -> None:
+    line = re.compile(
+        r"events of 1111, 2024-06-01 to 2024-06-30: ready in [0-9]+ s, [0-9.]+ MB downloaded, .* rows/s\n"
+    )
+    committed = nbformat.read(NOTEBOOKS[0], as_version=4)
+    assert line.fullmatch(texts(committed, watched=True))
+    assert "pictures/progress.png" in "".join(cell.source for cell in committed.cells)
+    live = [*outputs(ran(NOTEBOOKS[0]).notebook, watched=True)]
+    assert line.search("".join(output.get("text", "") for output in live)) or "widget" in str(live)
+
+
 @each
 def test_it_is_committed_as_it_was_executed_from_top_to_bottom(path: Path) -> None:
     code = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
@@ -75,8 +89,13 @@ def test_it_is_committed_as_it_was_executed_from_top_to_bottom(path: Path) -> No
 def test_it_holds_no_widgets_no_local_paths_and_is_of_modest_size(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
     nbformat.validate(notebook)
-    assert not any("widget" in kind for output in outputs(notebook) for kind in output.get("data", {}))
-    shown = texts(notebook) + "".join(output.get("data", {}).get("text/html", "") for output in outputs(notebook))
+    everything = [*outputs(notebook), *outputs(notebook, watched=True)]
+    assert not any("widget" in kind for output in everything for kind in output.get("data", {}))
+    shown = (
+        texts(notebook)
+        + texts(notebook, watched=True)
+        + "".join(output.get("data", {}).get("text/html", "") for output in outputs(notebook))
+    )
     assert LOCAL_PATH.findall(shown + "".join(cell.source for cell in notebook.cells)) == []
     assert path.stat().st_size < MOST_BYTES
 

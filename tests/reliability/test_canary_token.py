@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
+    from keyring_backends import MemoryKeyring
+
 CANARY = "y0_canary-3b9ac9ff"
 WORDS: dict[str, Any] = {"application_id": 1, "fields": ["token", "appmetrica_device_id"]}
 BODY = gzip.compress(b"appmetrica_device_id,token\n1,a\n2,b")
@@ -239,6 +241,66 @@ def test_the_command_line(status: str, raw_server: Any) -> None:
     )
     assert (ran.returncode == 0) == (status == "200 OK")
     silent(ran.stdout, ran.stderr)
+
+
+APPLICATIONS = (
+    b'{"applications": [{"id": 1, "name": "y0", "time_zone_name": "Europe/Moscow", "time_zone_offset": 10800}]}'
+)
+SET = {"APPMETRICA_TOKEN": CANARY}
+RUNS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "a login": ("login --token-stdin", "FileKeyring", {}),
+    "a login where the environment has a token": ("login --token-stdin", "FileKeyring", {"APPMETRICA_TOKEN": "y0"}),
+    "a login without a safe keyring": ("login --token-stdin", "PlainTextKeyring", {}),
+    "a login that is not kept": ("login --token-stdin", "ForgetfulKeyring", {}),
+    "a login that cannot be kept": ("login --token-stdin", "BrokenKeyring", {}),
+    "a logout": ("logout", "FileKeyring", SET),
+    "a logout that fails": ("logout", "BrokenKeyring", SET),
+    "whoami": ("whoami", "FileKeyring", SET),
+    "whoami for scripts": ("whoami --json", "FileKeyring", SET),
+}
+
+
+@pytest.mark.parametrize(
+    ("run", "status"),
+    [*((run, "200 OK") for run in RUNS), ("a login", "401 Unauthorized"), ("whoami", "403 Forbidden")],
+)
+def test_the_commands_about_tokens(run: str, status: str, raw_server: Any, tmp_path: Path) -> None:
+    """The one file that holds the token is what stands in here for the keyring."""
+    pytest.importorskip("keyring")
+    arguments, backend, variables = RUNS[run]
+    server = raw_server(lambda _, echo: answer(status, APPLICATIONS if status == "200 OK" else as_json(echo)))
+    keyring = {"PYTHON_KEYRING_BACKEND": f"keyring_backends.{backend}", "TEST_KEYRING_FILE": str(tmp_path / "keyring")}
+    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH")]))
+    home = {"APPMETRICA_CACHE_DIR": str(tmp_path / "cache"), "HOME": str(tmp_path), "PYTHONPATH": path}
+    ran = subprocess.run(
+        [sys.executable, "-m", "appmetrica_frames", *arguments.split(), "--base-url", server.base_url],
+        env={**os.environ, **keyring, **home, **variables},
+        input=CANARY if arguments.startswith("login") else "",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "Traceback" not in ran.stderr
+    is_kept = arguments.startswith("login") and status == "200 OK" and backend == "FileKeyring"
+    assert (tmp_path / "keyring").exists() == is_kept
+    (tmp_path / "keyring").unlink(missing_ok=True)
+    silent(ran.stdout, ran.stderr, *files(tmp_path))
+
+
+def test_a_token_of_the_keyring_in_a_read(
+    memory_keyring: MemoryKeyring, raw_server: Any, logged: pytest.LogCaptureFixture
+) -> None:
+    server = raw_server(lambda number, echo: WHOLE if number == 1 else answer("403 Forbidden", echo))
+    memory_keyring.set_password(f"appmetrica-frames {server.base_url}", "oauth-token", CANARY)
+    client = af.Client(base_url=server.base_url, poll=(0.005, 0.01), retries=0)
+    assert af.read_appmetrica("push_tokens", client=client, **WORDS)["token"].to_list() == ["a", "b"]
+    with pytest.raises(af.AuthenticationError) as caught:
+        af.read_appmetrica("push_tokens", client=client, refresh=True, **WORDS)
+    assert all(f"Authorization: OAuth {CANARY}".encode() in request for request in server.requests)
+    silent(*format_duration(caught.value), logged.text, *(str(vars(record)) for record in logged.records))
+    silent(*files(af.Cache().directory), repr(client), str(pickle.dumps(client)))
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])

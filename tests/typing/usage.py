@@ -28,6 +28,7 @@ assert_type(
 assert_type(af.download_appmetrica("push_tokens", application_id=1, max_age=timedelta(hours=1)), list[Path])
 
 assert_type(af.plan_appmetrica("push_tokens", application_id=[1, 2], lookback=None), pl.DataFrame)
+assert_type(af.plan_appmetrica("push_tokens"), pl.DataFrame)  # of APPMETRICA_APPLICATION_ID
 
 assert_type(
     af.sync_appmetrica("events", application_id=[1, 2], to=Path("dataset"), date_since="90daysAgo", dry_run=True),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from appmetrica_frames import Client, InvalidRequestError, MissingTokenError
+from appmetrica_frames import Client, InvalidRequestError
 from appmetrica_frames.client import resolve_settings
 from appmetrica_frames.util import config
 
@@ -61,17 +61,6 @@ def test_the_token_is_not_sent_to_such_addresses(url: str, monkeypatch: pytest.M
     assert "invalid APPMETRICA_BASE_URL" in repr(Client())
 
 
-def test_token_is_the_argument_else_the_environment() -> None:
-    assert config.resolve_token(config.Secret("given"), {"APPMETRICA_TOKEN": "found"}).reveal() == "given"
-    assert config.resolve_token(None, {"APPMETRICA_TOKEN": "found\n"}).reveal() == "found"
-
-
-@pytest.mark.parametrize("environ", [{}, {"APPMETRICA_TOKEN": " "}])
-def test_a_missing_token_says_where_one_goes(environ: dict[str, str]) -> None:
-    with pytest.raises(MissingTokenError, match="APPMETRICA_TOKEN"):
-        config.resolve_token(None, environ)
-
-
 @pytest.mark.parametrize("text", [f"OAuth {CANARY}", f"{CANARY}\nX: y", f"{CANARY}é", f"{CANARY}\x00"])
 def test_a_token_that_cannot_be_one_is_refused_without_being_shown(text: str) -> None:
     with pytest.raises(InvalidRequestError) as caught:
@@ -107,7 +96,9 @@ def test_repr_shows_the_server_the_cache_and_where_the_token_comes_from(
 ) -> None:
     monkeypatch.setenv("APPMETRICA_BASE_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("APPMETRICA_CACHE_DIR", str(tmp_path))
-    assert repr(Client()).startswith(f"Client(base_url='http://127.0.0.1:9', cache_dir={str(tmp_path)!r}, token=None, ")
+    assert repr(Client()).startswith(
+        f"Client(base_url='http://127.0.0.1:9', cache_dir={str(tmp_path)!r}, token=<from the keyr"
+    )
     monkeypatch.setenv("APPMETRICA_TOKEN", CANARY)
     assert "token=<from the variable APPMETRICA_TOKEN>" in repr(Client())
     assert "token=<from the argument>, max_bytes=5, " in repr(Client("given", max_bytes=5))
