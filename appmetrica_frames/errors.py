@@ -7,7 +7,7 @@ AppMetricaError
 ├── AuthenticationError (PermissionError)   401, 403
 ├── RequestRejectedError                    any other answer that a repeated request will not change
 ├── QuotaExceededError                      429 or 420 for longer than the call may wait
-├── ServerError (ConnectionError)           5xx, more often than the call may try
+├── ServerError (ConnectionError)           5xx, or a job that was lost, more often than the call may try
 ├── PreparationTimeoutError (TimeoutError)  the file was not ready within prepare_timeout
 ├── DownloadError (ConnectionError)         short or damaged bodies, network faults
 ├── IncompleteExportError                   some windows of a range failed; the others are in the cache
@@ -98,7 +98,7 @@ class QuotaExceededError(AppMetricaError):
 
 
 class ServerError(AppMetricaError, ConnectionError):
-    """The server failed (5xx) more often than the call may try."""
+    """The server failed (5xx), or lost the job, more often than the call may try."""
 
 
 class PreparationTimeoutError(AppMetricaError, TimeoutError):

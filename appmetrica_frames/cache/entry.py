@@ -98,12 +98,15 @@ class PendingJob:
         The number of the part that was waited for last.
     refresh
         Whether the job was requested with ``refresh=True``.
+    older_file_at
+        When the server had an older file of the same request, in UNIX seconds, if it had.
     """
 
     requested_at: float
     parts: int = 1
     part: int = 0
     refresh: bool = False
+    older_file_at: float | None = None
 
     def is_resumable(self, now: float) -> bool:
         """Tell whether the server can still have the job, or its file."""
@@ -135,8 +138,10 @@ def parse_pending_job(text: bytes) -> PendingJob | None:
         parts, part = _parts(document["parts"]), _count(document["part"])
         if part >= parts:
             return None
-        return PendingJob(_instant(document["requested_at"]), parts, part, _flag(document["refresh"]))
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+        older = document.get("older_file_at")
+        older_file_at = None if older is None else _instant(older)
+        return PendingJob(_instant(document["requested_at"]), parts, part, _flag(document["refresh"]), older_file_at)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 

@@ -11,10 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 from math import inf
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.util.durations import DAY, Duration, format_duration, to_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 LOOKBACK = timedelta(days=7)
 """How long after its end a window can get more rows, unless a call says otherwise: devices send them late."""
@@ -186,6 +189,11 @@ def max_age_of_job(policy: CachePolicy, *, is_refresh: bool) -> float:
     if policy.refresh:
         return DAY if is_refresh else 0.0
     return DAY if policy.max_age is None else min(policy.max_age, DAY)
+
+
+def latest_file_at(instants: Iterable[float | None], now: float) -> float | None:
+    """Return the latest of some instants at which the server had a file that it can still have, or None."""
+    return max((instant for instant in instants if instant is not None and instant + DAY >= now), default=None)
 
 
 def _fresh_until(times: FileTimes, policy: CachePolicy) -> float:

@@ -246,6 +246,13 @@ class PendingWrite:
         """Return the job that an interrupted call left behind, if there is one."""
         return load_pending_job(self.folder)
 
+    def load_current(self) -> CachedExport | None:
+        """Return the export that this version is to replace, if there is one."""
+        try:
+            return load_export(self.folder)
+        except (OSError, ValueError):
+            return None
+
     def save_pending_job(self, job: PendingJob) -> None:
         """Keep the job that the server has accepted, so that the same call can resume it."""
         with suppress(OSError):  # without it, an interrupted wait begins anew

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from appmetrica_frames.cache.entry import PendingJob
-from appmetrica_frames.cache.policy import build_time_lower_bound, max_age_of_job
+from appmetrica_frames.cache.policy import build_time_lower_bound, latest_file_at, max_age_of_job
 from appmetrica_frames.errors import PreparationTimeoutError, QuotaExceededError
 from appmetrica_frames.logs_api.driver import run_export
 from appmetrica_frames.logs_api.management import is_logs_api_enabled
@@ -50,6 +50,7 @@ class ExportFetcher:
         self._clock = call.clock
         self._reporter = reporter
         self._job: PendingJob | None = None  # one that the server works on, to be resumed
+        self._older_file_at: float | None = None  # when the server had a file of the request that it can still have
 
     def fetch(self, store: ExportStore) -> CachedExport:
         """Fetch the export, publish it, and return it."""
@@ -61,6 +62,7 @@ class ExportFetcher:
         ):
             if self._job is None:
                 self._job = self._find_resumable(write)
+            self._older_file_at = self._find_older_file(write)
             monitor = PreparationMonitor(
                 self._request,
                 write,
@@ -98,6 +100,7 @@ class ExportFetcher:
                 reporter=self._reporter,
                 on_poll=monitor.on_poll,
                 resumed=self._resumed_job(),
+                older_file_at=self._older_file_at,
                 places=self._places(),
                 downloads=download_gate(self._call.interruption) if self._call.is_range else None,
             )
@@ -123,6 +126,13 @@ class ExportFetcher:
         log.info("%s: %s", self._request.title, message)
         self._reporter.message(message)
         return job
+
+    def _find_older_file(self, write: PendingWrite) -> float | None:
+        """Return when the server had a file of exactly this request, as far as the cache knows."""
+        current = write.load_current()
+        fetched_at = None if current is None else current.times.fetched_at
+        noted_at = None if self._job is None else self._job.older_file_at
+        return latest_file_at((self._older_file_at, fetched_at, noted_at), self._clock.now())
 
     def _resumed_job(self) -> ResumedJob | None:
         job = self._job
@@ -157,16 +167,16 @@ class PreparationMonitor:
     def on_poll(self, wait: Wait) -> QueuePosition | None:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
         if wait.accepted_at is not None:
-            self._keep_job(wait.accepted_at, wait.part)
+            self._keep_job(wait.accepted_at, wait.part, wait.older_file_at)
         if wait.waited >= LONG_WAIT and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
             self._reporter.message(DISABLED)
         return self._find_position(wait.part)
 
-    def _keep_job(self, accepted_at: float, part: Part) -> None:
+    def _keep_job(self, accepted_at: float, part: Part, older_file_at: float | None) -> None:
         is_resumed = self.job is not None and self.job.requested_at == accepted_at
         refresh = self.job.refresh if self.job is not None and is_resumed else self._is_refresh
-        job = PendingJob(accepted_at, part.count, part.number, refresh)
+        job = PendingJob(accepted_at, part.count, part.number, refresh, older_file_at)
         if job != self.job:
             self.job = job
             self._write.save_pending_job(job)

@@ -83,6 +83,7 @@ def run_export(
     reporter: ProgressReporter,
     on_poll: OnPoll | None = None,
     resumed: ResumedJob | None = None,
+    older_file_at: float | None = None,
     places: QueuePlaces | None = None,
     downloads: DownloadGate | None = None,
 ) -> FetchResult:
@@ -98,6 +99,8 @@ def run_export(
         Called once for each wait.
     resumed
         The job that an earlier call started, if one did.
+    older_file_at
+        When the server is known to have had a file of the same request, which it may still have, if it is.
     places
         The places in the server's queue, shared with other exports of the application. Default: three for this one.
     downloads
@@ -109,7 +112,12 @@ def run_export(
         What ended the fetch.
     """
     protocol = export_protocol(
-        cache_control, retry_policy, began=clock.monotonic(), random=random.random, resumed=resumed
+        cache_control,
+        retry_policy,
+        began=clock.monotonic(),
+        random=random.random,
+        resumed=resumed,
+        older_file_at=older_file_at,
     )
     driver = ExportDriver(
         request,
@@ -206,7 +214,7 @@ class ExportDriver:
             self._places.drop(request.part)
         if opened.status != HTTPStatus.OK:
             return replace(opened.with_text(MAX_TEXT), is_behind=self._places.is_behind(request.part))
-        self._places.finish(request.part)
+        (self._places.drop if request.keeps_place else self._places.finish)(request.part)
         return opened.without_text()
 
     def _read_body(self, part: Part) -> Reply:

@@ -84,7 +84,7 @@ class PlaceKeeper:
         self._places = places
         self._taken: dict[Part, Place] = {}
         self._abandoned: list[Place] = []
-        self._spare: list[Place] = []  # of jobs that the server has dropped
+        self._spare: list[Place] = []  # of jobs that the server has dropped, or finished
 
     def take(self, part: Part) -> bool:
         """Take a place for a part, unless it has one; return whether it has one now."""
@@ -124,7 +124,7 @@ class PlaceKeeper:
             place.release()
 
     def drop(self, part: Part) -> None:
-        """Keep the place of a part, if it has one, for the next job: the server has dropped the part's."""
+        """Keep the place of a part, if it has one, for the next job: the server does not have the part's any more."""
         place = self._taken.pop(part, None)
         if place is not None:
             self._spare.append(place)

@@ -16,6 +16,9 @@ Which header a request carries decides whether a job is started, joined or start
   a job of its own. They are not requested before the first is there.
 - A job that an earlier call started is requested without a header. 202 means that it is still being built. 200 means
   that it has ended meanwhile: its age decides whether the file is accepted, or the header is sent after all.
+- A job can be lost. If the server still has an older file of the same request, the request without a header gets that.
+  Where such a file is known of, one more request with ``max-age`` tells the two apart before the body is read. There is
+  no job then that it could move: 200 is the file of the job; 202 means that it was lost, and the next one has begun.
 """
 
 from __future__ import annotations
@@ -25,7 +28,13 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, TypeAlias
 
-from appmetrica_frames.errors import AppMetricaError, PreparationTimeoutError, QuotaExceededError, RequestRejectedError
+from appmetrica_frames.errors import (
+    AppMetricaError,
+    PreparationTimeoutError,
+    QuotaExceededError,
+    RequestRejectedError,
+    ServerError,
+)
 from appmetrica_frames.request.part import MAX_PARTS, WHOLE, Part
 from appmetrica_frames.util.durations import format_duration
 
@@ -54,6 +63,7 @@ if TYPE_CHECKING:
 
 OK, ACCEPTED, BAD_REQUEST = HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.BAD_REQUEST
 
+MAX_LOST_JOBS = 3  # in a row, of one part: each costs the server another preparation
 JOBS_WAITED_FOR = MAX_QUEUED_JOBS + 1  # each for as long as prepare_timeout, before there is a place for another one
 
 ExportProtocol: TypeAlias = "Generator[Step, Reply, FetchResult]"
@@ -71,10 +81,25 @@ class ProtocolState:
     budget: RetryBudget
     patience: PatienceClock
     part: Part = WHOLE
+    lost_jobs: int = 0
 
     def finish_part(self, read: BodyRead) -> None:
         """Start the wait for the next part."""
-        self.patience = PatienceClock(read.at)
+        self.lost_jobs = 0
+        self._restart_patience(read.at)
+
+    def start_again(self, response: Response) -> None:
+        """Start the wait for the job that the server has begun in place of one that it had lost."""
+        self.lost_jobs += 1
+        if self.lost_jobs > MAX_LOST_JOBS:
+            raise ServerError(
+                f"The server has lost the job {self.lost_jobs} times in a row: it accepted the export, and later had "
+                "only a file that is too old. Make the same call again later."
+            )
+        self._restart_patience(response.at)
+
+    def _restart_patience(self, at: float) -> None:
+        self.patience = PatienceClock(at)
         self.budget.reset()
 
     def wait_for_file(self, response: Response) -> Wait:
@@ -85,7 +110,8 @@ class ProtocolState:
         waited, worked = self.patience.waited(response.at), self.patience.worked(response.at)
         pause = self.budget.limit(min(longest, max(shortest, waited / 10)), worked, _preparation_timeout(worked))
         reason = f"preparing, waited {format_duration(waited)}"
-        return Wait(pause, reason, waited, parse_progress(response.text), self.job.requested_at, self.part)
+        progress = parse_progress(response.text)
+        return Wait(pause, reason, waited, progress, self.job.requested_at, self.part, self.job.confusable_file_at)
 
     def wait_for_place(self, at: float) -> Wait:
         """Return the pause while all places in the server's queue are taken by other jobs of ours."""
@@ -101,7 +127,7 @@ class ProtocolState:
     def wait_for_quota(self, response: Response) -> Wait:
         """Return the pause after a 429 or 420."""
         error = error_from_response(response)
-        if self.part in self.job.accepted:  # the server goes on with the job, whatever it answers
+        if self.job.is_under_way(self.part):  # the server goes on with the job, whatever it answers
             waited = self.patience.waited(response.at)
             pause = self.budget.after_quota(response, self.patience.worked(response.at))
             return Wait(pause, f"HTTP {response.status}: {error}", waited)
@@ -124,6 +150,7 @@ def export_protocol(
     began: float,
     random: Callable[[], float],
     resumed: ResumedJob | None = None,
+    older_file_at: float | None = None,
 ) -> ExportProtocol:
     """Lead one export from the first request to the received file, in as many parts as the server wants.
 
@@ -137,13 +164,15 @@ def export_protocol(
         Returns numbers from 0 to 1, to spread retries.
     resumed
         The job that an earlier call started, if one did.
+    older_file_at
+        When the server is known to have had a file of the same request, which it may still have, if it is.
 
     Raises
     ------
     AppMetricaError
         What ended the fetch.
     """
-    job = ExportJob(resumed.parts if resumed else 1, cache_control, resumed)
+    job = ExportJob(resumed.parts if resumed else 1, cache_control, resumed, older_file_at)
     state = ProtocolState(job, RetryBudget(retry_policy, random), PatienceClock(began))
     while True:
         try:
@@ -151,7 +180,8 @@ def export_protocol(
             while not (yield from _fetch_parts(state)):
                 pass
         except _TooFewPartsError as error:
-            state.job = ExportJob(_double(state.job.count, error), cache_control)
+            count = _double(state.job.count, error)
+            state.job = ExportJob(count, cache_control, older_file_at=state.job.older_file_at)
         else:
             break
     assert state.job.requested_at is not None  # noqa: S101 - a file was received
@@ -176,18 +206,18 @@ def _probe_resumed(state: ProtocolState) -> Generator[Step, Reply, None]:
     if resumed is None or resumed.part == 0 or job.requested_at is not None:
         return
     if job.is_refresh_of_older_job:
-        job.start_anew()
+        job.start_anew(resumed.requested_at)
         return
     state.part = part = Part(min(resumed.part, job.count - 1), job.count)
     reply = yield from _request_until_accepted(state, part)
     if reply.status == ACCEPTED:
-        job.accepted.add(part)
+        job.wait_for(part)
         job.resume(resumed, reply.sent_at)
     elif job.is_fresh_enough(reply):
         job.probed.add(part)
         job.resume(resumed, reply.sent_at)
     else:
-        job.start_anew()
+        job.start_anew(reply.sent_at)
 
 
 def _fetch_parts(state: ProtocolState) -> Generator[Step, Reply, bool]:
@@ -203,6 +233,8 @@ def _fetch_part(state: ProtocolState, part: Part) -> Generator[Step, Reply, Repl
     state.part = part
     while True:
         response = yield from _request_until_accepted(state, part)
+        if state.job.is_lost(part, response):
+            state.start_again(response)
         if not state.job.accept(part, response):
             continue
         if response.status == ACCEPTED:

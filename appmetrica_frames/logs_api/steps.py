@@ -30,11 +30,15 @@ class SendRequest:
         The ``Cache-Control`` of the request.
     built_since
         In place of it: the instant, in UNIX seconds, before which the file must not have been built.
+    keeps_place
+        Whether the part keeps its place in the server's queue although there is a file: the next request decides
+        whether that is the file that was waited for.
     """
 
     cache_control: str | None
     part: Part = WHOLE
     built_since: float | None = None
+    keeps_place: bool = False
 
     def header_at(self, now: float) -> str | None:
         """Return the ``Cache-Control`` of the request if it is sent now."""
@@ -103,6 +107,9 @@ class Wait:
         export in parts. With `part`, this is what a later call needs to resume the job.
     part
         The part that is waited for.
+    older_file_at
+        When the server is known to have had an older file of the same request, if it is, in UNIX seconds: a later call
+        that resumes the job must not take that one for the file of the job.
     """
 
     seconds: float
@@ -111,6 +118,7 @@ class Wait:
     fraction: float | None = None
     accepted_at: float | None = None
     part: Part = WHOLE
+    older_file_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +205,12 @@ class FetchResult:
     requested_at: float
     waited: bool
     parts: int
+
+
+def parse_max_age(cache_control: str | None) -> int | None:
+    """Return the seconds of a ``Cache-Control`` of ours, if it is a ``max-age``."""
+    name, _, seconds = (cache_control or "").partition("=")
+    return int(seconds) if name == "max-age" else None
 
 
 def max_age_since(instant: float, now: float) -> int:

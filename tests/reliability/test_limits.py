@@ -22,6 +22,7 @@ LIMITS = {
     "logs_api.retry.MAX_RETRY_AFTER": 64,
     "request.part.MAX_PARTS": 64,
     "logs_api.steps.MAX_QUEUED_JOBS": 3,
+    "logs_api.protocol.MAX_LOST_JOBS": 3,
     "logs_api.transport.MAX_CONNECTIONS": 10,
     "logs_api.management.MAX_ID": 1 << 64,
     "logs_api.management.MAX_OFFSET": 86_400,
