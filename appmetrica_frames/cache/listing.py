@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from appmetrica_frames.request.export import RESERVED_PARAMETERS
+from appmetrica_frames.request.export import MAX_ID_DIGITS, RESERVED_PARAMETERS
 from appmetrica_frames.schema import catalog
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .entry import CachedExport, PendingExport
     from .store import LocalStore
 
+UINT64_END = 1 << 64
 CACHED, PENDING = "cached", "pending"
 OPTIONS = ("date_dimension", "limit", "skip_unavailable_shards", "wire_format")
 USUAL = {"date_dimension=default", "wire_format=csv"}
@@ -85,21 +86,27 @@ def _describe(request: Mapping[str, Any]) -> dict[str, Any]:
     filters = [f"{name}={value}" for name, value in request.items() if name not in NO_FILTERS]
     options = [f"{name}={request[name]}" for name in OPTIONS if name in request]
     return {
-        "resource": request.get("resource"),
+        "resource": _parse_text(request.get("resource")),
         "application_id": _parse_number(request.get("application_id")),
         "since": _parse_moment(request.get("date_since")),
         "until": _parse_moment(request.get("date_until")),
-        "fields": request.get("fields"),
+        "fields": _parse_names(request.get("fields")),
         "filters": filters,
         "options": [option for option in options if option not in USUAL],
     }
 
 
+def _parse_text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _parse_names(value: Any) -> list[str] | None:
+    return [str(name) for name in value] if isinstance(value, list) else None
+
+
 def _parse_number(value: Any) -> int | None:
-    try:
-        return int(value)
-    except (TypeError, ValueError):
-        return None
+    is_number = isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= MAX_ID_DIGITS
+    return int(value) if is_number and int(value) < UINT64_END else None
 
 
 def _parse_moment(value: Any) -> datetime | None:
