@@ -81,7 +81,7 @@ class Watch:
         """Return what became of each window, in their order, up to the record of its file."""
         from appmetrica_frames import Cache
 
-        for export in Cache(cache).ls():
+        for export in Cache(cache).exports():
             self._note(export.request, cached=export.fetched_at.timestamp())
         return [times for _, times in sorted(self._windows.items())]
 

@@ -112,9 +112,18 @@ class PendingJob:
         """Tell whether the server can still have the job, or its file."""
         return 0 <= now - self.requested_at <= DAY
 
-    def to_json(self) -> bytes:
-        """Return the job as JSON."""
-        return json.dumps(asdict(self)).encode()
+    def to_json(self, request: dict[str, Any]) -> bytes:
+        """Return the job as JSON, with the request for whoever lists the cache."""
+        return json.dumps({**asdict(self), "request": request}).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class PendingExport:
+    """An export that the server still prepares: what was requested, and the job."""
+
+    key: str
+    request: dict[str, Any]
+    job: PendingJob
 
 
 def parse_export(text: bytes, folder: Path) -> CachedExport:
@@ -143,6 +152,15 @@ def parse_pending_job(text: bytes) -> PendingJob | None:
         return PendingJob(_instant(document["requested_at"]), parts, part, _flag(document["refresh"]), older_file_at)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
+
+
+def parse_pending_export(text: bytes, key: str) -> PendingExport | None:
+    """Return the export that a file describes, or None if its job is not a sane one; a request may be missing."""
+    job = parse_pending_job(text)
+    if job is None:
+        return None
+    request = json.loads(text).get("request")
+    return PendingExport(key, request if isinstance(request, dict) else {}, job)
 
 
 def to_datetime(instant: float) -> datetime:

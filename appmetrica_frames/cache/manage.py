@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from os import PathLike
     from pathlib import Path
 
+    import polars as pl
+
     from .entry import CachedExport
 
 
@@ -109,8 +111,45 @@ class Cache:
         """Where the cache is kept."""
         return self._store.directory
 
-    def ls(self, *, resource: str | None = None) -> list[CachedExport]:
-        """List the cached exports, the latest fetched first.
+    def ls(self, *, resource: str | None = None) -> pl.DataFrame:
+        """List what the cache holds, the latest fetched first, and the jobs that the server has accepted.
+
+        Parameters
+        ----------
+        resource : str, optional
+            Exports of this resource only.
+
+        Returns
+        -------
+        polars.DataFrame
+            One row per export: ``resource``, ``application_id`` (UInt64), ``since`` and ``until`` (Datetime, in the
+            application's time zone), ``state`` (``"cached"``, or ``"pending"``: the same call resumes the job),
+            ``rows`` and ``bytes`` (UInt64), ``age`` (Duration, since the earliest instant at which the server can have
+            built the file; of a pending job, since it was requested), ``fields``, ``filters`` and ``options`` (lists
+            of text), ``fetched_at`` (Datetime, UTC), ``key`` and ``path``. It is shown whole.
+
+        Raises
+        ------
+        InvalidRequestError
+            If there is no such resource.
+
+        See Also
+        --------
+        exports : the same exports as objects
+
+        Examples
+        --------
+        >>> from appmetrica_frames import Cache, read_appmetrica
+        >>> tokens = read_appmetrica("push_tokens", application_id=1111, fields=["token"])
+        >>> Cache().ls().select("resource", "application_id", "state").rows()
+        [('push_tokens', 1111, 'cached')]
+        """
+        from .listing import build_frame
+
+        return build_frame(self._store, resource, time.time())
+
+    def exports(self, *, resource: str | None = None) -> list[CachedExport]:
+        """Return the cached exports, the latest fetched first.
 
         Parameters
         ----------
@@ -126,11 +165,15 @@ class Cache:
         InvalidRequestError
             If there is no such resource.
 
+        See Also
+        --------
+        ls : a frame to look at
+
         Examples
         --------
         >>> from appmetrica_frames import Cache, read_appmetrica
         >>> tokens = read_appmetrica("push_tokens", application_id=1111, fields=["token"])
-        >>> [export.resource for export in Cache().ls()]
+        >>> [export.resource for export in Cache().exports()]
         ['push_tokens']
         """
         return sorted(self._load(resource), key=lambda export: export.fetched_at, reverse=True)
@@ -150,7 +193,7 @@ class Cache:
         >>> (info.exports, info.rows == tokens.height)
         (1, True)
         """
-        exports = self.ls()
+        exports = self.exports()
         return CacheInfo(
             directory=self.directory,
             exports=len(exports),
@@ -284,7 +327,7 @@ class Cache:
         --------
         >>> from appmetrica_frames import Cache, read_appmetrica
         >>> tokens = read_appmetrica("push_tokens", application_id=1111, fields=["token"])
-        >>> len(Cache().clear().exports), len(Cache().ls())
+        >>> len(Cache().clear().exports), len(Cache().exports())
         (1, 0)
         """
         zones = eviction.find_time_zones(self._store)

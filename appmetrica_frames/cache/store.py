@@ -39,7 +39,16 @@ from appmetrica_frames.util.files import (
 )
 
 from . import leases
-from .entry import MAX_RECORD_BYTES, CachedExport, PendingJob, parse_export, parse_pending_job, to_datetime
+from .entry import (
+    MAX_RECORD_BYTES,
+    CachedExport,
+    PendingExport,
+    PendingJob,
+    parse_export,
+    parse_pending_export,
+    parse_pending_job,
+    to_datetime,
+)
 from .integrity import is_damaged, is_intact, is_unchanged_or_intact
 from .leases import RECORD
 from .locks import Locks
@@ -144,6 +153,15 @@ class LocalStore:
     def exports(self, resource: str | None = None) -> Iterator[CachedExport]:
         """Yield every export with a sound record; warn of each damaged record once."""
         return self._load_all(self.folders(resource), discard=False)
+
+    def pending_exports(self, resource: str | None = None) -> Iterator[PendingExport]:
+        """Yield every export of which a job is recorded that can still be resumed."""
+        for folder in self.folders(resource):
+            with suppress(OSError, ValueError):
+                text = read_regular(folder / PENDING, limit=MAX_RECORD_BYTES)
+                pending = parse_pending_export(text, key_of(folder))
+                if pending is not None and pending.job.is_resumable(time.time()):
+                    yield pending
 
     def touch(self, export: CachedExport, *, lease: bool) -> None:
         """Note that an export is used now, and whether its path is handed out for later use."""
@@ -256,7 +274,7 @@ class PendingWrite:
     def save_pending_job(self, job: PendingJob) -> None:
         """Keep the job that the server has accepted, so that the same call can resume it."""
         with suppress(OSError):  # without it, an interrupted wait begins anew
-            replace_file(self.folder / PENDING, job.to_json())
+            replace_file(self.folder / PENDING, job.to_json(self._request.to_dict()))
 
     def discard(self) -> None:
         """Remove everything that was not committed."""

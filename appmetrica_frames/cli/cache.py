@@ -1,19 +1,31 @@
 """Commands for the local cache: list it, check it, remove exports."""
 
 import time
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
 
-from appmetrica_frames.cache.entry import CachedExport
+from appmetrica_frames.cache.listing import build_rows
 from appmetrica_frames.cache.manage import Cache, PruneResult
+from appmetrica_frames.cache.store import LocalStore
 from appmetrica_frames.progress.stats import format_bytes
-from appmetrica_frames.util.durations import format_duration
 from appmetrica_frames.util.terminal import escape_controls
 
 from . import completion
 from .options import CacheDirectory, check_cache_directory
-from .output import FAILED, AsJson, format_count, print_json, print_message, print_path, print_table, print_text
+from .output import (
+    FAILED,
+    AsJson,
+    format_amounts,
+    format_count,
+    format_dates,
+    print_json,
+    print_message,
+    print_path,
+    print_table,
+    print_text,
+)
 
 app = typer.Typer(help="List, check and clear the local cache.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -26,21 +38,21 @@ Resource = Annotated[
         autocompletion=completion.resource_names,
     ),
 ]
+COLUMNS = ("resource", "application", "dates", "state", "rows", "size", "age", "fields", "filters", "key")
+MAX_NAMED = 3  # fields of an export; of more, the number is shown
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")]
 
 
 def ls(*, resource: Resource = None, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
-    """List the cached exports, the latest fetched first."""
+    """List the cached exports, the latest fetched first, and the jobs that the server has accepted."""
     cache = _open_cache(cache_dir)
-    exports = cache.ls(resource=resource)
+    exports = build_rows(LocalStore(cache.directory), resource, time.time())
     if as_json:
         print_json(exports)
         return
     if not exports:
         print_message(f"no export{f' of {resource}' if resource else ''} in the cache {cache.directory}")
-    now = time.time()
-    rows = [_format_row(export, now) for export in exports]
-    print_table(rows, ("resource", "application", "dates", "rows", "size", "age", "key"))
+    print_table(map(_format_row, exports), COLUMNS)
 
 
 def info(*, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:
@@ -134,21 +146,15 @@ def _print_result(result: PruneResult, *, as_json: bool) -> None:
     print_message(f"{exports} and {leftovers} {outcome}")
 
 
-def _format_row(export: CachedExport, now: float) -> dict[str, object]:
+def _format_row(export: Mapping[str, Any]) -> dict[str, object]:
+    fields = export["fields"] or []
     return {
-        "resource": export.resource,
-        "application": export.request.get("application_id"),
-        "dates": _format_dates(export.request),
-        "rows": f"{export.rows:,}",
-        "size": format_bytes(export.size),
-        "age": format_duration(max(0.0, now - export.built_not_before.timestamp())),
-        "key": export.key,
+        "resource": export["resource"],
+        "application": export["application_id"],
+        "dates": format_dates(export["since"], export["until"]),
+        "state": export["state"],
+        **format_amounts(export),
+        "fields": ", ".join(fields) if len(fields) <= MAX_NAMED else format_count(len(fields), "field"),
+        "filters": ", ".join([*(export["filters"] or []), *(export["options"] or [])]),
+        "key": export["key"],
     }
-
-
-def _format_dates(request: dict[str, Any]) -> str:
-    """Format the dates of an export, with times of day only where they are not whole days."""
-    since, until = (str(request.get(name, "")) for name in ("date_since", "date_until"))
-    if not since:
-        return ""
-    return f"{since.removesuffix(' 00:00:00')} .. {until.removesuffix(' 23:59:59')}"

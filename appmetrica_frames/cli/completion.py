@@ -39,7 +39,7 @@ def cache_keys(ctx: typer.Context, incomplete: str) -> Completions:
     """Complete the key of a cached export."""
     with warnings.catch_warnings(), suppress(AppMetricaError, OSError):
         warnings.simplefilter("ignore")
-        exports = Cache(ctx.params.get("cache_dir")).ls()
+        exports = Cache(ctx.params.get("cache_dir")).exports()
         return [(export.key, export.resource) for export in exports if export.key.startswith(incomplete)]
     return []
 

@@ -74,7 +74,7 @@ def _temporary_cache(*, keep: bool) -> Iterator[Path]:
     directory = Path(mkdtemp(prefix="appmetrica-frames-demo-"))
     try:
         yield directory
-        _print("The Parquet files:\n" + "\n".join(f"  {export.path}" for export in Cache(directory).ls()))
+        _print("The Parquet files:\n" + "\n".join(f"  {export.path}" for export in Cache(directory).exports()))
     finally:
         if not keep:
             shutil.rmtree(directory, ignore_errors=True)

@@ -3,10 +3,11 @@
 import dataclasses
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,11 +16,15 @@ from typer.exceptions import TyperException
 
 from appmetrica_frames.credentials import KeyringError
 from appmetrica_frames.errors import AppMetricaError, InvalidRequestError
+from appmetrica_frames.progress.stats import format_bytes
 from appmetrica_frames.progress.stream import SafeStream
+from appmetrica_frames.util.durations import format_duration
+from appmetrica_frames.util.tables import format_table
 from appmetrica_frames.util.terminal import escape_controls
 
 PROGRAM = "appmetrica-frames"
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+LAST_SECOND = time(23, 59, 59)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 
@@ -105,13 +110,35 @@ def print_json(document: Any) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False, indent=2, default=_to_plain))
 
 
-def print_table(rows: Iterable[Mapping[str, object]], columns: Iterable[str], *, width: int | None = None) -> None:
-    """Print rows under a heading, without borders; what is longer than the width is cut."""
-    lines = [list(columns)]
-    lines += [["" if row[column] is None else escape_controls(str(row[column])) for column in lines[0]] for row in rows]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    for line in lines:
-        typer.echo(_cut("  ".join(map(str.ljust, line, widths)).rstrip(), width))
+def print_table(rows: Iterable[Mapping[str, object]], columns: Iterable[str], *, cut: bool = False) -> None:
+    """Print rows under a heading, without borders, as wide as the terminal; another program gets whole lines.
+
+    Cells that are too long for a terminal are wrapped; `cut` cuts the line instead, so that a row has one.
+    """
+    width = shutil.get_terminal_size(fallback=(0, 0)).columns or None
+    names = list(columns)
+    cells = [["" if row[name] is None else escape_controls(str(row[name])) for name in names] for row in rows]
+    for line in format_table([names, *cells], width=None if cut else width):
+        typer.echo(_cut(line, width) if cut else line)
+
+
+def format_amounts(row: Mapping[str, Any]) -> dict[str, object]:
+    """Format the rows, the bytes and the age of an export or a window, as far as they are known."""
+    return {
+        "rows": None if row["rows"] is None else f"{row['rows']:,}",
+        "size": None if row["bytes"] is None else format_bytes(row["bytes"]),
+        "age": None if row["age"] is None else format_duration(row["age"].total_seconds()),
+    }
+
+
+def format_dates(since: datetime | None, until: datetime | None) -> str:
+    """Format a range, with times of day only where it is not made of whole days."""
+    if since is None or until is None:
+        return ""
+    is_one_day = since.date() == until.date()
+    if (since.time(), until.time()) != (time(), LAST_SECOND):
+        return f"{since} .. {until.time() if is_one_day else until}"
+    return str(since.date()) if is_one_day else f"{since.date()} .. {until.date()}"
 
 
 def format_count(count: int, noun: str) -> str:

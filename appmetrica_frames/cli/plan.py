@@ -1,19 +1,13 @@
 """The command that tells what a read would fetch, and fetches nothing."""
 
-import shutil
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime, time, timedelta
 from typing import Any
 
-from appmetrica_frames.progress.stats import format_bytes
-from appmetrica_frames.util.durations import format_duration
-
 from .options import parse_values, pop_client, with_options
-from .output import AsJson, format_count, print_json, print_message, print_table
+from .output import AsJson, format_amounts, format_count, format_dates, print_json, print_message, print_table
 
 COLUMNS = ("dates", "state", "rows", "size", "age", "reason")
-LAST_SECOND = time(23, 59, 59)
 
 
 def _plan(resource: str, *, as_json: bool, **values: Any) -> None:
@@ -26,8 +20,7 @@ def _plan(resource: str, *, as_json: bool, **values: Any) -> None:
         print_json(rows)
         return
     several = len({row["application_id"] for row in rows}) > 1
-    width = shutil.get_terminal_size(fallback=(0, 0)).columns or None  # another program gets the whole reason
-    print_table(map(format_row, rows), ("application", *COLUMNS) if several else COLUMNS, width=width)
+    print_table(map(format_row, rows), ("application", *COLUMNS) if several else COLUMNS, cut=True)
     print_message(_summarize(Counter(row["state"] for row in rows)))
 
 
@@ -44,27 +37,11 @@ def _summarize(states: Mapping[str, int]) -> str:
 def format_row(row: Mapping[str, Any]) -> dict[str, object]:
     return {
         "application": row["application_id"],
-        "dates": _format_dates(row["since"], row["until"]),
+        "dates": format_dates(row["since"], row["until"]),
         "state": row["state"],
-        "rows": None if row["rows"] is None else f"{row['rows']:,}",
-        "size": None if row["bytes"] is None else format_bytes(row["bytes"]),
-        "age": None if row["age"] is None else _format_age(row["age"]),
+        **format_amounts(row),
         "reason": row["reason"],
     }
-
-
-def _format_age(age: timedelta) -> str:
-    return format_duration(age.total_seconds())
-
-
-def _format_dates(since: datetime | None, until: datetime | None) -> str:
-    """Format a window's dates, with times of day only where it is not made of whole days."""
-    if since is None or until is None:
-        return ""
-    is_one_day = since.date() == until.date()
-    if (since.time(), until.time()) != (time(), LAST_SECOND):
-        return f"{since} .. {until.time() if is_one_day else until}"
-    return str(since.date()) if is_one_day else f"{since.date()} .. {until.date()}"
 
 
 plan = with_options(_plan, as_json=AsJson)

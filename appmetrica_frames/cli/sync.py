@@ -1,6 +1,5 @@
 """The command that keeps a dataset up to date: one line for a scheduler's log, and no progress there."""
 
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -29,9 +28,8 @@ def _sync(resource: str, *, as_json: bool, **values: Any) -> None:
 
 
 def _print_plan(rows: Sequence[Mapping[str, Any]]) -> None:
-    width = shutil.get_terminal_size(fallback=(0, 0)).columns or None
     lines = [format_row(row) | {"action": row["action"]} for row in rows]
-    print_table(lines, ("application", "action", *COLUMNS), width=width)
+    print_table(lines, ("application", "action", *COLUMNS), cut=True)
 
 
 def summarize(resource: str, rows: Sequence[Mapping[str, Any]], to: str, *, dry_run: bool) -> str:

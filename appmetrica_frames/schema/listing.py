@@ -30,9 +30,9 @@ def list_resources() -> pl.DataFrame:
     >>> list_resources().filter(dates=False)["resource"].to_list()
     ['profiles', 'push_tokens']
     """
-    import polars as pl
+    from appmetrica_frames.util.listings import Listing
 
-    return pl.DataFrame(
+    return Listing(
         [
             {
                 "resource": kind.name,
@@ -78,12 +78,12 @@ def list_fields(resource: str) -> pl.DataFrame:
     >>> list_fields("events").filter(field="appmetrica_device_id")["dtype"].item()
     'UInt64'
     """
-    import polars as pl
+    from appmetrica_frames.util.listings import Listing
 
     kind = catalog.resource(resource)
     rows = [_row(field, default=field.name in kind.fields) for field in kind.known_fields.values()]
     rows += [(name, "String", "text", "In older documentation only.", False, True) for name in kind.legacy_fields]
-    return pl.DataFrame(rows, schema=["field", "dtype", "unit", "description", "default", "legacy"], orient="row")
+    return Listing(rows, schema=["field", "dtype", "unit", "description", "default", "legacy"], orient="row")
 
 
 def _row(field: catalog.Field, *, default: bool) -> tuple[str, str, str, str, bool, bool]:

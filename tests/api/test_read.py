@@ -288,7 +288,7 @@ def test_strict_raises_and_stores_nothing(server: Emulator, words: dict[str, Any
     with pytest.raises(af.SchemaError) as caught:
         af.read_appmetrica("events", strict=True, **words)
     assert (caught.value.column, caught.value.row, caught.value.value) == ("appmetrica_device_id", 1, "ten")
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
 
 
 def test_chosen_types(words: dict[str, Any]) -> None:

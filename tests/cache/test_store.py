@@ -222,19 +222,19 @@ def test_cache_lists_counts_and_removes(store: LocalStore) -> None:
     publish(store, build(), built=1000.0)
     publish(store, build(limit=1), built=2000.0)
     cache = Cache(store.directory)
-    young, old = cache.ls()
+    young, old = cache.exports()
     assert (young.request["limit"], old.rows, old.size) == ("1", 3, len(CONTENT))
     assert old.built_not_before.timestamp() == 1000.0
     assert (cache.info().exports, cache.info().rows, cache.info().size) == (2, 6, 2 * len(CONTENT))
 
     plan = cache.remove(key=young.key, dry_run=True)
     assert (plan.exports, plan.size, plan.dry_run) == ((young,), len(CONTENT), True)
-    assert len(cache.ls()) == 2
+    assert len(cache.exports()) == 2
 
     cache.remove(key=young.key)
-    assert cache.ls() == [old]
+    assert cache.exports() == [old]
     cache.remove(resource="events")
-    assert cache.ls() == [old]
+    assert cache.exports() == [old]
     cache.clear()
-    assert cache.ls() == []
+    assert cache.exports() == []
     assert files(store) == set()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     Command = Callable[..., Any]
 
+LAST_COLUMNS = ("fields", "filters", "key")
 EVENTS = {"application_id": 1111, "date_since": "2024-07-28", "date_until": "2024-07-29 11:59:59"}
 
 
@@ -27,7 +27,7 @@ def cached(client: Client) -> list[CachedExport]:
     """Cache two exports where the commands look for them; the tokens are the later one."""
     download_appmetrica("events", **EVENTS, fields=["event_name"], client=client)
     download_appmetrica("push_tokens", application_id=1111, fields=["token"], client=client)
-    return Cache().ls()
+    return Cache().exports()
 
 
 def lines(text: str) -> list[str]:
@@ -35,12 +35,13 @@ def lines(text: str) -> list[str]:
 
 
 def test_ls_is_a_table_for_people(command: Command, cached: list[CachedExport]) -> None:
-    result = command("cache", "ls")
+    result = command("cache", "ls", COLUMNS="10000")
     assert (result.returncode, result.stderr) == (0, "")
     heading, tokens, events = lines(result.stdout)
-    assert heading.split() == ["resource", "application", "dates", "rows", "size", "age", "key"]
+    assert heading.split() == [*("resource", "application", "dates", "state", "rows", "size", "age"), *LAST_COLUMNS]
     assert tokens.split()[:2] == ["push_tokens", "1111"]
-    assert "  2024-07-28 .. 2024-07-29 11:59:59  " in events
+    assert "  2024-07-28 00:00:00 .. 2024-07-29 11:59:59  " in events
+    assert "  appmetrica_device_id, event_name  " in events
     for line, export in ((tokens, cached[0]), (events, cached[1])):
         assert f"  {export.rows:,}  " in line
         assert f"  {format_bytes(export.size)}  " in line
@@ -52,8 +53,9 @@ def test_ls_and_info_are_json_for_scripts(command: Command, cached: list[CachedE
     events = cached[1]
     assert (listed["key"], listed["path"], listed["rows"]) == (events.key, str(events.path), events.rows)
     assert listed["fetched_at"] == events.fetched_at.isoformat()
-    assert listed["request"] == events.request
-    assert set(listed) == {field.name for field in dataclasses.fields(CachedExport)}
+    assert (listed["since"], listed["until"]) == ("2024-07-28T00:00:00", "2024-07-29T11:59:59")
+    assert (listed["state"], listed["bytes"], listed["fields"]) == ("cached", events.size, list(events.fields))
+    assert set(listed) == set(Cache().ls().columns)
     info = json.loads(command("cache", "info", "--json").stdout)
     assert info == {
         "directory": str(Cache().directory),
@@ -93,7 +95,7 @@ def test_verify_names_what_is_damaged_and_prune_removes_it(command: Command, cac
     assert "1 export and 0 leftovers would be removed" in result.stderr
     assert events.exists()
     assert lines(command("cache", "prune").stdout) == [str(events)]
-    assert [export.resource for export in Cache().ls()] == ["push_tokens"]
+    assert [export.resource for export in Cache().exports()] == ["push_tokens"]
 
 
 def test_prune_takes_the_parameters_of_the_library(command: Command, cached: list[CachedExport]) -> None:
@@ -105,19 +107,19 @@ def test_prune_takes_the_parameters_of_the_library(command: Command, cached: lis
     assert (planned["size"], planned["dry_run"]) == (cached[1].size, True)
     result = command("cache", "prune", "--older-than", 0)
     assert set(lines(result.stdout)) == {str(export.path) for export in cached}
-    assert Cache().ls() == []
+    assert Cache().exports() == []
 
 
 def test_remove_removes_what_is_named(command: Command, cached: list[CachedExport]) -> None:
     tokens, events = cached
     assert lines(command("cache", "remove", "--key", events.key, "--dry-run").stdout) == [str(events.path)]
-    assert len(Cache().ls()) == 2
+    assert len(Cache().exports()) == 2
     result = command("cache", "remove", "--key", events.key)
     assert lines(result.stdout) == [str(events.path)]
     assert f"1 export and 0 leftovers removed, {format_bytes(events.size)} freed" in result.stderr
     assert command("cache", "remove", "--resource", "events").stdout == ""
     assert lines(command("cache", "clear").stdout) == [str(tokens.path)]
-    assert Cache().ls() == []
+    assert Cache().exports() == []
 
 
 def test_clear_removes_every_export(command: Command, cached: list[CachedExport]) -> None:
@@ -125,9 +127,9 @@ def test_clear_removes_every_export(command: Command, cached: list[CachedExport]
     result = command("cache", "clear", "--dry-run")
     assert set(lines(result.stdout)) == paths
     assert "2 exports and 0 leftovers would be removed, freeing " in result.stderr
-    assert len(Cache().ls()) == 2
+    assert len(Cache().exports()) == 2
     assert {export["path"] for export in json.loads(command("cache", "clear", "--json").stdout)["exports"]} == paths
-    assert Cache().ls() == []
+    assert Cache().exports() == []
 
 
 def test_a_single_row_is_written_in_the_singular(

@@ -71,7 +71,7 @@ def test_values_of_an_option_are_completed(complete: Complete, arguments: list[s
 def test_keys_of_cached_exports_are_completed(complete: Complete, client: Client, server: Emulator) -> None:
     assert complete("cache", "remove", "--key", "") == []
     read_appmetrica("push_tokens", application_id=1111, fields=["token"], client=client)
-    (cached,) = Cache().ls()
+    (cached,) = Cache().exports()
     assert complete("cache", "remove", "--key", cached.key[:3]) == [cached.key]
     (cached.path.parent / "entry.json").write_text("damaged")
     assert complete("cache", "remove", "--key", "") == []

@@ -167,7 +167,7 @@ def test_every_command_explains_itself_with_an_example_that_it_understands(name:
 
 @pytest.mark.parametrize("resource", ["clicks", "installations"])
 def test_fields_prints_the_catalogue_as_a_table(resource: str, command: Command) -> None:
-    result = command("fields", resource)
+    result = command("fields", resource, COLUMNS="10000")
     assert result.returncode == 0, result.stderr
     heading, *lines = result.stdout.splitlines()
     assert heading.split() == ["field", "dtype", "description"]
@@ -185,7 +185,7 @@ def test_fields_prints_the_catalogue_as_json(command: Command) -> None:
 
 
 def test_resources_are_a_table_or_json(command: Command) -> None:
-    heading, *lines = command("resources").stdout.splitlines()
+    heading, *lines = command("resources", COLUMNS="10000").stdout.splitlines()
     assert heading.split() == ["resource", "fields", "dates", "title"]
     listed = appmetrica_frames.list_resources()
     assert [line.split()[0] for line in lines] == listed["resource"].to_list()

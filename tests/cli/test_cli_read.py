@@ -99,7 +99,7 @@ def test_download_prints_the_paths_of_the_cached_files(
     result = command("download", *READ[1:], **server_environment)
     assert result.returncode == 0
     assert re.fullmatch(rf"{TITLE}: from the cache, built at most \d+ s ago\n", result.stderr)
-    assert result.stdout.splitlines() == [str(export.path) for export in Cache().ls()]
+    assert result.stdout.splitlines() == [str(export.path) for export in Cache().exports()]
     assert_frame_equal(pl.read_parquet(result.stdout.splitlines(), columns=COLUMNS), expected, check_column_order=False)
 
 

@@ -62,7 +62,7 @@ def test_the_examples_run_one_after_another(
     assert names["quarter_devices"] == names["quarter_events"]["appmetrica_device_id"].n_unique()
     assert names["profiles"].columns == ["profile_id", "favourite category"]
     resources = {"installations", "events", "sessions_starts", "profiles_v2"}
-    assert {export.resource for export in Cache().ls()} == resources
+    assert {export.resource for export in Cache().exports()} == resources
     exports = {exchange.query for exchange in server.exchanges if "/export/" in exchange.path}
     assert server.preparations == len(exports), "each is prepared once"
 

@@ -230,4 +230,4 @@ def test_a_cut_between_two_gzip_members_cannot_be_published(raw_server: Any) -> 
             fields=FIELDS,
             client=server.client(),
         )
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []

@@ -290,7 +290,7 @@ def test_a_stage_that_fails_leaves_no_thread_and_no_connection(
             strict=True,
             client=server.client(),
         )
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
 
 
 def test_a_reader_that_stops_early_leaves_nothing(raw_server: Any) -> None:

@@ -76,7 +76,7 @@ def test_without_split_there_is_one_row(reader: Reader) -> None:
 def test_a_plan_tells_rows_bytes_and_age_of_the_cached_file(reader: Reader) -> None:
     reader.read(**WEEK)
     reader.server.clock.advance(HOUR)
-    exports = sorted(af.Cache(reader.cache).ls(), key=lambda export: str(export.request["date_since"]))
+    exports = sorted(af.Cache(reader.cache).exports(), key=lambda export: str(export.request["date_since"]))
     for seconds, state in [(0.0, "cached"), (DAY, "stale")]:
         reader.server.clock.advance(seconds)
         plan = reader.plan(lookback=None, **WEEK)

@@ -221,7 +221,7 @@ def test_offline_names_the_windows_that_are_missing(server: Emulator) -> None:
 def test_no_windows_are_kept_without_the_cache(server: Emulator) -> None:
     for _ in range(2):
         read(server, "2024-07-01", "2024-07-03", cache=False)
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
 
 
 def window_threads() -> list[threading.Thread]:
@@ -252,7 +252,7 @@ def test_an_interrupt_keeps_the_finished_windows(stage: str) -> None:
         with pytest.raises(KeyboardInterrupt, match=r"\d+ of 12 windows are in the cache"):
             read(server, "2024-07-01", "2024-07-12")
         assert window_threads() == []
-        kept, prepared = af.Cache().ls(), server.preparations
+        kept, prepared = af.Cache().exports(), server.preparations
         assert len(kept) >= 1
         read(server, "2024-07-01", "2024-07-12")
         assert server.preparations <= 12
@@ -355,7 +355,7 @@ class KeptMeanwhile(set[Path]):
 def test_what_another_thread_has_just_fetched_is_not_removed(server: Emulator, tmp_path: Path) -> None:
     read(server, "2024-07-01", "2024-07-02")
     evict(LocalStore(tmp_path / "cache"), max_bytes=1, now=time.time(), keep=KeptMeanwhile())
-    assert len(af.Cache().ls()) == 2
+    assert len(af.Cache().exports()) == 2
 
 
 def test_no_window_is_removed_before_an_iteration_comes_to_it(server: Emulator) -> None:

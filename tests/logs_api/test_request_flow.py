@@ -103,7 +103,7 @@ def test_an_error_has_the_status_and_the_description(reader: Reader) -> None:
     with pytest.raises(af.RequestRejectedError, match="999999") as unknown:
         reader.read(application_id=999_999)
     assert unknown.value.status == 404
-    assert [export for cache in reader._tmp_path.iterdir() for export in af.Cache(cache).ls()] == []
+    assert [export for cache in reader._tmp_path.iterdir() for export in af.Cache(cache).exports()] == []
 
 
 def test_requests_in_the_queue_are_processed_one_after_another(reader: Reader) -> None:
@@ -238,6 +238,6 @@ def test_the_call_after_a_timeout_finds_the_job(reader: Reader) -> None:
     )
     with pytest.raises(af.PreparationTimeoutError, match="same call"):
         reader.read(client=impatient)
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
     reader.read(client=impatient)
     assert reader.server.preparations == 1

@@ -65,7 +65,7 @@ def test_a_body_that_ends_with_the_connection_is_refused(
 ) -> None:
     with pytest.raises(af.DownloadError, match="a cut would go unnoticed"):
         read(raw_server(lambda *_: answer(content, *headers, framing="close")))
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
 
 
 def test_a_body_cut_between_two_gzip_members_is_refused(raw_server: Any) -> None:
@@ -94,7 +94,7 @@ def test_a_body_cut_anywhere_is_never_accepted(framing: str, zipped: bool, raw_s
     for _ in cuts:
         with pytest.raises(af.DownloadError):
             read(server)
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
 
 
 def test_a_cut_download_starts_again_from_the_file(raw_server: Any) -> None:
@@ -124,7 +124,7 @@ def test_a_200_that_is_not_an_export_is_one_typed_error(
     with pytest.raises(af.DecodeError, match=hint):
         read(server, retries=3)
     assert len(server.requests) == 1
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
 
 
 def test_an_empty_body_is_a_broken_download(raw_server: Any) -> None:
@@ -224,7 +224,7 @@ def test_a_content_length_smaller_than_the_body_is_noticed(surplus: int, zipped:
     server = raw_server(lambda *_: answer(body) + bytes(surplus))
     with pytest.raises(af.DownloadError, match="longer than its Content-Length"):
         read(server)
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
 
 
 def test_the_first_of_several_rows_is_not_an_export(raw_server: Any) -> None:

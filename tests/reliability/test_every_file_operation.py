@@ -82,7 +82,7 @@ class World:
         assert self.read(refresh=True) == NEW
 
     def parquet(self) -> Path:
-        (export,) = self.cached().ls()
+        (export,) = self.cached().exports()
         return export.path
 
     def cached(self) -> af.Cache:
@@ -294,7 +294,7 @@ def heals(world: World, left: tuple[tuple[str, ...] | None, ...], *, damage: boo
     world.age()
     caught(lambda: world.cached().prune())
     assert all(name in KEPT or name.endswith((".parquet", ".lease", ".used")) for name in world.files())
-    exports = [export.path for export in world.cached().ls()]
+    exports = [export.path for export in world.cached().exports()]
     assert {path.name for path in exports} == {name for name in world.files() if name.endswith(".parquet")}
     assert world.cached().verify().damaged == ()
     assert world.read(offline=True) == world.fresh

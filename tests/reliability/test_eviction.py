@@ -96,7 +96,7 @@ def test_the_least_recently_used_go_first_until_it_fits(store: LocalStore) -> No
     assert (limits(done), done.size) == ([2, 4], 200)
     done = planned_and_done(max_bytes=0)
     assert (limits(done), done.size) == ([1, 3], 200)
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
 
 
 @pytest.mark.parametrize("lease", [False, True], ids=["read", "lease"])
@@ -211,7 +211,7 @@ def test_a_path_that_was_handed_out_outlives_its_replacement_and_the_eviction_of
     emulator.answers["push_tokens"] = b"appmetrica_device_id,token\n1,new"
     af.read_appmetrica("push_tokens", refresh=True, **words)
     prune_everything_unleased()
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
     assert lazy.collect()["token"].to_list() == ["old"] * 3
     for path in af.Cache().directory.rglob("*"):
         set_used(path, 2 * DAY)
@@ -257,7 +257,7 @@ def test_max_bytes_spares_what_was_just_fetched_and_what_is_leased(emulator: Emu
     lazy = pl.scan_parquet(af.download_appmetrica("push_tokens", **{**words, "limit": 2}))
     af.read_appmetrica("push_tokens", **words)
     frame = af.read_appmetrica("push_tokens", **{**words, "client": small, "limit": 1})
-    assert {export.request.get("limit") for export in af.Cache().ls()} == {"1", "2"}
+    assert {export.request.get("limit") for export in af.Cache().exports()} == {"1", "2"}
     assert af.read_appmetrica("push_tokens", offline=True, **{**words, "limit": 1}).equals(frame)
     assert lazy.collect().height == 3
 
@@ -393,7 +393,7 @@ def test_nothing_that_is_not_the_caches_own_is_removed(store: LocalStore, tmp_pa
         store.touch(export, lease=False)
         af.Cache().clear()
         planned_and_done(max_bytes=0, older_than=0)
-    assert af.Cache().ls() == []
+    assert af.Cache().exports() == []
     assert {path: path.read_bytes() for path in precious} == precious
     assert (store.directory / "v2" / "mine" / "empty").is_dir()
     assert not path.exists()
@@ -405,7 +405,7 @@ def test_a_deleted_cache_is_created_again(words: dict[str, Any]) -> None:
     assert af.Cache().prune() == af.PruneResult(exports=(), leftovers=(), size=0, dry_run=False)
     assert not af.Cache().directory.exists()
     assert isinstance(af.read_appmetrica("push_tokens", **words), pl.DataFrame)
-    assert len(af.Cache().ls()) == 1
+    assert len(af.Cache().exports()) == 1
 
 
 def test_an_older_layout_is_ignored_by_reads_and_removed_by_prune(words: dict[str, Any]) -> None:
@@ -414,11 +414,11 @@ def test_an_older_layout_is_ignored_by_reads_and_removed_by_prune(words: dict[st
     for name in ("entry.json", f"{FOREIGN}.parquet", f"{FOREIGN}.lent", "pending.json"):
         (older / name).write_bytes(b"x" * 10)
     assert af.read_appmetrica("push_tokens", **words).height == 3
-    assert len(af.Cache().ls()) == 1
+    assert len(af.Cache().exports()) == 1
     done = planned_and_done()
     assert ({path.parent for path in done.leftovers}, done.size) == ({older}, 40)
     assert not (af.Cache().directory / "v1").exists()
-    assert len(af.Cache().ls()) == 1
+    assert len(af.Cache().exports()) == 1
 
 
 def count_records(store: LocalStore, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
@@ -603,7 +603,7 @@ def test_what_is_no_file_in_place_of_a_file_of_the_cache_stops_nothing(
         for changes in ({}, {"refresh": True}, {"refresh": True, "client": small}):
             assert af.read_appmetrica("push_tokens", **{**words, **changes}).height == 3
         assert af.read_appmetrica("push_tokens", **{**words, "limit": 1}).equals(other)
-        assert len(af.Cache().ls()) >= 1
+        assert len(af.Cache().exports()) >= 1
         af.Cache().verify()
         af.Cache().prune(max_bytes=0)
         af.Cache().clear()

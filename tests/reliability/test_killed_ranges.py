@@ -197,7 +197,7 @@ class RangeRun:
 
     def note_state(self) -> None:
         """Note which windows are finished, and which jobs the process had no time to note."""
-        self.finished = {export.request["date_since"][:10] for export in af.Cache(self.cache).ls()}
+        self.finished = {export.request["date_since"][:10] for export in af.Cache(self.cache).exports()}
         under_way = {file.day: file for file in self.watch.requests if file.day not in self.finished}
         for day, file in under_way.items():
             job = self._load_pending_job(day)

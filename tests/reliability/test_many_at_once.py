@@ -99,7 +99,7 @@ def test_all_read_the_same(lock: str, tmp_path: Path, count_tries: Callable[[str
         if lock == "lock":
             assert server.downloads == 1
     assert af.Cache(tmp_path / "shared").verify().damaged == ()
-    assert len(af.Cache(tmp_path / "shared").ls()) == 1
+    assert len(af.Cache(tmp_path / "shared").exports()) == 1
 
 
 BODY = gzip.compress(b"appmetrica_device_id,token\n1,a\n2,b\n3,c")

@@ -203,7 +203,7 @@ def test_without_the_word_or_without_a_file_the_error_is_raised(visitor: Visitor
 
 def test_a_damaged_file_is_nothing_to_fall_back_on(visitor: Visitor) -> None:
     visitor.answer = TEMPORARY["503"][0]
-    (export,) = af.Cache().ls()
+    (export,) = af.Cache().exports()
     export.path.write_bytes(export.path.read_bytes()[:-1])
     found, said = visitor.outcome(refresh=True, stale_if_error=DAY)
     assert found == af.ServerError

@@ -238,4 +238,4 @@ def test_a_disk_that_fills_up_at_any_step(emulator: Emulator, small_disk: Path, 
     assert list(small_disk.rglob("*.parquet")) + list(small_disk.rglob("*.tmp")) == []
     filler.unlink()
     assert af.read_appmetrica("push_tokens", client=client, **words)["token"].to_list() == ROWS
-    assert len(af.Cache(small_disk / "cache").ls()) == 1
+    assert len(af.Cache(small_disk / "cache").exports()) == 1

@@ -71,7 +71,7 @@ af.read_appmetrica("events", application_id=1, backend="spark")  # type: ignore[
 
 assert_type(af.list_resources(), pl.DataFrame)
 assert_type(af.list_fields("events"), pl.DataFrame)
-assert_type(af.Cache().ls(), list[af.CachedExport])
+assert_type(af.Cache().exports(), list[af.CachedExport])
 assert_type(af.Cache().info(), af.CacheInfo)
 assert_type(af.Cache().remove(resource="events", dry_run=True), af.PruneResult)
 assert_type(af.expand_json(pl.DataFrame()), pl.DataFrame)
