@@ -31,6 +31,7 @@ def run(*arguments: str, module: str = "benchmarks") -> subprocess.CompletedProc
     )
 
 
+@pytest.mark.exhaustive
 def test_the_quick_benchmarks_measure_every_case_once(tmp_path: Path) -> None:
     ran = run("--quick", "--out", str(tmp_path))
     assert ran.returncode == 0, ran.stderr
@@ -61,6 +62,7 @@ def successful(results: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in results["measurements"] if one["status"] == "ok"]
 
 
+@pytest.mark.exhaustive
 def test_two_checkouts_are_compared_case_by_case(tmp_path: Path) -> None:
     (tmp_path / "appmetrica_frames").symlink_to(ROOT / "appmetrica_frames")
     ran = run("--quick", "--only", "^(download|parse|warm-polars)$", "--against", str(tmp_path))
@@ -82,6 +84,7 @@ def test_only_another_checkout_of_the_package_can_be_compared_with(tmp_path: Pat
     assert "--against takes another checkout of this repository" in ran.stderr
 
 
+@pytest.mark.exhaustive
 def test_a_full_cache_is_measured_against_one_export(tmp_path: Path) -> None:
     arguments = ("--exports", "12", "--rounds", "1", "--data", str(tmp_path))
     ran = run(*arguments, module="benchmarks.many_exports")
@@ -97,6 +100,7 @@ def test_a_full_cache_is_measured_against_one_export(tmp_path: Path) -> None:
     assert {len(list((tmp_path / name).rglob("entry.json"))) for name in ("one", "many-12")} == {1, 12}
 
 
+@pytest.mark.exhaustive
 def test_a_cached_year_is_looked_up_for_its_first_lease_and_for_a_later_one() -> None:
     ran = run("--windows", "5", "--kib", "4", "--rounds", "2", module="benchmarks.cached_year")
     assert ran.returncode == 0, ran.stderr
@@ -106,6 +110,7 @@ def test_a_cached_year_is_looked_up_for_its_first_lease_and_for_a_later_one() ->
     assert all("find" in line and "touch" in line and "check" in line for line in figures)
 
 
+@pytest.mark.exhaustive
 def test_a_range_is_measured_against_its_preparations(tmp_path: Path) -> None:
     arguments = ("--windows", "4", "--singles", "2", "--preparation", "0.3", "--out", str(tmp_path))
     ran = run(*arguments, module="benchmarks.ranges")
@@ -120,6 +125,7 @@ def test_a_range_is_measured_against_its_preparations(tmp_path: Path) -> None:
     assert {"2024-07-01", "2024-07-04", "prepared", "downloaded and decoded"} <= set(texts)
 
 
+@pytest.mark.exhaustive
 def test_the_memory_of_many_windows_is_measured_against_that_of_three() -> None:
     ran = run("--windows", "4", "--mb", "0.2", module="benchmarks.ranges_memory")
     assert ran.returncode == 0, ran.stderr

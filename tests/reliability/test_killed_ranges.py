@@ -259,7 +259,7 @@ def kill_until_done(run: RangeRun, rng: random.Random, signal_number: int) -> It
     assert run.read(split="day", offline=True) == run.read(), "the rows are those of a single request"
 
 
-@pytest.mark.parametrize("times", [8, pytest.param(50, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize("max_age", [None, 3600])
 def test_a_killed_range_goes_on_where_it_was(
     times: int, max_age: int | None, tmp_path: Path, count_tries: Callable[[str], Any]
@@ -273,7 +273,7 @@ def test_a_killed_range_goes_on_where_it_was(
                 tries.add()
 
 
-@pytest.mark.parametrize("times", [8, pytest.param(50, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.exhaustive)])
 def test_an_interrupted_range_says_how_far_it_is(times: int, tmp_path: Path, count_tries: Callable[[str], Any]) -> None:
     tries = count_tries("an interrupted range ends within 2 s and says how far it is")
     rng = random.Random(times)  # noqa: S311 - not for secrets

@@ -317,7 +317,7 @@ def directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in (2, 3))])
 def test_short_walks_over_ranges(seed: int, directory: Path, count_tries: Callable[[str], Any]) -> None:
     tries = count_tries("a range has its rows or a typed error, and leaves nothing behind: random walks")
     tries.add(walk(seed, 12, directory))
