@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from .storage import Storage
 
+# Views and comments need no newer format, and a BI tool may bring an older DuckDB than the one that made the file.
+OLDEST_FORMAT = {"storage_compatibility_version": "v1.0.0"}
 GLOB_SIGNS = re.compile(r"([*?\[])")
 PARTITION_COMMENTS = {
     "application_id": "The application's number in AppMetrica, from the name of the folder",
@@ -65,7 +67,7 @@ class ViewDatabase:
         """Make a database that appears with its view."""
         beside = self._path.with_name(f".{self._path.name}.{uuid.uuid4().hex}{TEMPORARY}")
         try:
-            with _connect(beside) as database:
+            with _connect(beside, config=OLDEST_FORMAT) as database:
                 self._define(database, resource, split)
             beside.replace(self._path)
         finally:
@@ -107,10 +109,12 @@ def _check_duckdb() -> None:
         ) from error
 
 
-def _connect(path: Path | str, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+def _connect(
+    path: Path | str, *, read_only: bool = False, config: dict[str, Any] | None = None
+) -> duckdb.DuckDBPyConnection:
     import duckdb
 
-    return duckdb.connect(path, read_only=read_only)
+    return duckdb.connect(path, read_only=read_only, config=config or {})
 
 
 def _view_statement(place: str, resource: str, split: Split) -> str:

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import polars as pl
 import pytest
 
 import appmetrica_frames as af
@@ -18,6 +19,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .conftest import Syncer
+
+TYPES = {
+    str(pl.Boolean()): "BOOLEAN",
+    str(pl.Datetime("us")): "TIMESTAMP",
+    str(pl.Datetime("us", "UTC")): "TIMESTAMP WITH TIME ZONE",
+    str(pl.Int64()): "BIGINT",
+    str(pl.String()): "VARCHAR",
+    str(pl.UInt64()): "UBIGINT",
+}
 
 
 @pytest.fixture
@@ -53,6 +63,26 @@ def test_a_view_has_the_rows_the_types_and_the_comments(syncer: Syncer, paramete
     assert all(comment for _, _, comment in columns)
     (plan,) = ask(file, "EXPLAIN ANALYZE SELECT count(*) FROM installations WHERE date = DATE '2024-07-28'")
     assert "1/3" in plan[1], "of the files, only those of the day are read"
+
+
+def test_every_documented_field_has_its_type_and_its_description(parameters: dict[str, Any]) -> None:
+    af.sync_appmetrica("installations", **{**parameters, "fields": None})
+    question = "SELECT column_name, data_type, comment FROM duckdb_columns() WHERE table_name = 'installations'"
+    shown = {name: (type_, comment) for name, type_, comment in ask(parameters["duckdb"], question)}
+    documented = af.list_fields("installations").filter("default", pl.col("field") != "application_id").to_dicts()
+    assert {row["field"] for row in documented} == set(shown) - {"application_id", "date"}, (
+        "the rest are partition columns"
+    )
+    for row in documented:
+        type_, comment = shown[row["field"]]
+        assert type_ == TYPES[row["dtype"]]
+        assert comment.startswith(row["description"])
+
+
+def test_a_tool_with_an_older_duckdb_can_open_the_file(parameters: dict[str, Any]) -> None:
+    af.sync_appmetrica("installations", **parameters)
+    question = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE database_name = 'app'"
+    assert ask(parameters["duckdb"], question) == [("v1.0.0+",)]
 
 
 def test_without_duckdb_the_extra_is_named(parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

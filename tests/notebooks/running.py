@@ -16,6 +16,7 @@ STRICT = """\
 import warnings
 warnings.simplefilter("error")
 warnings.filterwarnings("default", module=r"(ipykernel|IPython|jupyter_client|zmq|traitlets|tornado)(\\.|$)")
+warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"dask(\\.|$)")  # of pandas, in Dask's own calls
 """
 KERNEL_WARNS = (
     "ignore::DeprecationWarning:jupyter_client",  # asks asyncio for its event loop policy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,10 @@ pytestmark = [pytest.mark.filterwarnings(warning) for warning in KERNEL_WARNS]
 MOST_BYTES = 1_500_000
 # What a reader sees of each chart: the marks that take up room, by kind. A path is a day's field for the pointer.
 MARKS = {
-    "Active devices, daily and weekly": {"line": 2, "path": 85},
-    "Crash-free devices, seven days": {"line": 1, "path": 85, "rule": 1, "text": 1},
-    "New and returning devices, by week": {"rect": 24},
-    "Retention by week of install, all countries": {"rect": 55, "text": 55},
+    "Active users, daily and weekly": {"line": 2, "path": 85},
+    "Crash-free users, seven days": {"line": 1, "path": 85, "rule": 1, "text": 1},
+    "New and returning users, by week": {"rect": 24},
+    "Retention by week of install": {"rect": 65, "text": 65},
     "Top events of the last four weeks": {"rect": 8, "text": 8},
     "Revenue by day, US dollars": {"line": 1, "path": 85, "rect": 85},
     "Revenue by country": {"rect": 8, "text": 8},
@@ -48,6 +49,14 @@ SIZES = """\
   const { width, height } = svg.getBoundingClientRect();
   return [width, height];
 })"""
+MIN_USERS = 30  # as in the notebook
+CONCLUSIONS = """\
+Object.fromEntries([...document.querySelectorAll("figure")].map(figure => {
+  const [topic, conclusion, basis] = [...figure.querySelectorAll("p, h2")].map(part => part.textContent);
+  return [topic, [conclusion, basis]];
+}))"""
+TOO_FEW = re.compile(r"Too few users \((\d+)\) to conclude")
+BASIS = re.compile(r"Based on ([\d,]+) (or more )?(users|buyers)\b")
 ADDRESSES = {"src", "srcset", "href", "xlink:href", "action", "formaction", "poster", "data", "ping", "background"}
 POLICY = 'http-equiv="Content-Security-Policy"'
 OUTWARD = {
@@ -152,6 +161,57 @@ def test_the_menu_changes_figures_titles_and_charts(page: Chromium) -> None:
     assert everywhere[1] != germany[1]
     assert (page.run(shown), page.run(lines)) == everywhere
     assert page.complaints() == []
+
+
+def check_conclusion(conclusion: str, basis: str) -> bool:
+    """Return whether a card concludes anything; either way, it says from how many users."""
+    too_few = TOO_FEW.fullmatch(conclusion)
+    if too_few:
+        assert int(too_few[1]) < MIN_USERS
+        assert basis == ""
+        return False
+    users = BASIS.match(basis)
+    assert users, (conclusion, basis)
+    assert int(users[1].replace(",", "")) >= MIN_USERS
+    return True
+
+
+@pytest.mark.parametrize("country", ["All", "RU", "TR", "US", "KZ", "DE", "BR", "BY", "IN"])
+def test_each_conclusion_says_on_how_many_users_it_rests_and_small_counts_claim_nothing(
+    page: Chromium, country: str
+) -> None:
+    choose(page, country)
+    conclusions = page.run(CONCLUSIONS)
+    assert set(conclusions) == set(MARKS)
+    concluded = {topic for topic, (said, basis) in conclusions.items() if check_conclusion(said, basis)}
+    if country == "All":
+        assert concluded == set(MARKS)
+    if country == "IN":
+        assert concluded < set(MARKS)
+
+
+def test_the_conclusions_are_those_of_the_chosen_country(page: Chromium) -> None:
+    everywhere = page.run(CONCLUSIONS)
+    choose(page, "RU")
+    russia = page.run(CONCLUSIONS)
+    assert everywhere["Retention by week of install"][1] == "Based on 398 users who installed at least five weeks ago"
+    assert russia["Revenue by country"] == ["RU brings 41% of the revenue", "Based on 146 buyers there"]
+    same = [topic for topic in MARKS if topic != "Revenue by country" and everywhere[topic][1] == russia[topic][1]]
+    assert same == []
+    choose(page, "BR")
+    assert page.run(CONCLUSIONS)["Revenue by country"][0] != russia["Revenue by country"][0]
+
+
+def test_shares_of_too_few_users_are_not_shown(page: Chromium) -> None:
+    tiles = """Object.fromEntries([...document.querySelectorAll("#figures > div")].map(tile => [
+        tile.querySelector("p").textContent, tile.querySelector("b").textContent]))"""
+    assert "n/a" not in page.run(tiles).values()
+    choose(page, "IN")
+    shown = page.run(tiles)
+    assert (shown["Stickiness"], shown["Crash-free users"]) == ("n/a", "n/a")
+    assert "n/a" not in (shown["Users a day"], shown["Revenue a day"]), "counts and sums are what they are"
+    retention = page.run(SEEN)["Retention by week of install"]
+    assert retention.get("text", 0) < retention["rect"], "cells of few users have no number"
 
 
 def test_pointing_at_a_day_shows_its_figures(page: Chromium) -> None:

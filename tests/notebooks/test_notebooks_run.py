@@ -12,6 +12,7 @@ pytest.importorskip("nbformat")
 pytest.importorskip("matplotlib")
 pytest.importorskip("altair")
 pytest.importorskip("vl_convert")
+pytest.importorskip("dask.dataframe")
 
 import nbformat
 from running import KERNEL_WARNS, NOTEBOOKS, run
