@@ -58,6 +58,10 @@ class ApplicationQueue:
         with self._lock:
             return self._taken[0] is place
 
+    def is_last(self, place: _TakenPlace) -> bool:
+        with self._lock:
+            return self._taken[-1] is place
+
     def reuse(self, place: _TakenPlace) -> None:
         with self._lock:
             self._taken.remove(place)
@@ -84,6 +88,10 @@ class _TakenPlace:
     @property
     def is_first(self) -> bool:
         return self._queue.is_first(self)
+
+    @property
+    def is_last(self) -> bool:
+        return self._queue.is_last(self)
 
     def reuse(self) -> None:
         self._queue.reuse(self)

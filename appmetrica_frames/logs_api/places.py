@@ -17,6 +17,10 @@ class Place(Protocol):
     def is_first(self) -> bool:
         """Whether all places that were taken before it have been given back: the server works on this job next."""
 
+    @property
+    def is_last(self) -> bool:
+        """Whether no place has been taken after it: the server has nothing to go on with."""
+
     def reuse(self) -> None:
         """Use the place for another job, which is behind all that have a place now."""
 
@@ -65,6 +69,10 @@ class _OwnPlace:
     def is_first(self) -> bool:
         return self._taken[0] is self
 
+    @property
+    def is_last(self) -> bool:
+        return self._taken[-1] is self
+
     def reuse(self) -> None:
         self._taken.remove(self)
         self._taken.append(self)
@@ -111,6 +119,11 @@ class PlaceKeeper:
         """Return whether jobs that were queued before a part's are still with the server."""
         place = self._taken.get(part)
         return place is not None and not place.is_first
+
+    def is_followed(self, part: Part) -> bool:
+        """Return whether jobs were queued after a part's."""
+        place = self._taken.get(part)
+        return place is not None and not place.is_last
 
     def finish(self, part: Part) -> None:
         """Give back the place of a part whose file is there, and those of the jobs that were abandoned before it."""

@@ -103,6 +103,9 @@ class Wait:
         export in parts. With `part`, this is what a later call needs to resume the job.
     part
         The part that is waited for.
+    recheck
+        If the server works on other jobs of this process first: how often to look, in seconds, whether it is done with
+        them, which ends the wait.
     """
 
     seconds: float
@@ -111,6 +114,7 @@ class Wait:
     fraction: float | None = None
     accepted_at: float | None = None
     part: Part = WHOLE
+    recheck: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,8 @@ class Response:
         Seconds on a monotonic clock at which the response arrived.
     is_behind
         Whether other jobs, which this process queued before, are still with the server: it works on them first.
+    is_followed
+        Whether this process has queued other jobs after this one: the server goes on with them.
     """
 
     status: int
@@ -146,6 +152,7 @@ class Response:
     sent_at: float
     at: float
     is_behind: bool = False
+    is_followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
