@@ -284,10 +284,12 @@ class ExportDriver:
     def pauses(self, wait: Wait) -> Iterator[float]:
         """Yield the seconds of one pause after the other, each of which the caller lets pass."""
         left = wait.seconds
-        while left > 0 and (wait.recheck is None or self._places.is_behind(wait.part)):
+        while left > 0:
             seconds = min(self._reporter.interval, left, wait.recheck or left)
             yield seconds
             left -= seconds
+            if wait.recheck is not None and not self._places.must_wait(wait.part):
+                return
 
     def _close_response(self) -> None:
         if self._response is not None:

@@ -43,6 +43,12 @@ class QueuePlaces(Protocol):
     def take(self) -> Place | None:
         """Take a place; return None if there is none."""
 
+    def wait(self) -> None:
+        """Have the next place but those that others have waited for longer."""
+
+    def stop_waiting(self) -> None:
+        """Wait for no place, if it does."""
+
 
 class ExportPlaces:
     """The places of an export that has the server's queue to itself."""
@@ -59,6 +65,12 @@ class ExportPlaces:
         place = _OwnPlace(self._taken)
         self._taken.append(place)
         return place
+
+    def wait(self) -> None:
+        """Do nothing: no other export takes the places."""
+
+    def stop_waiting(self) -> None:
+        """Do nothing."""
 
 
 class _OwnPlace:
@@ -113,7 +125,13 @@ class PlaceKeeper:
         An export that has a place does not wait for another one: exports that each wait for what the others have would
         wait for ever. It can come to that when a later part has a place already, and the file of this one is there.
         """
-        return self.take(part) or not self._places.required or bool(self._taken)
+        may_request = self.take(part) or not self._places.required or bool(self._taken)
+        (self._places.stop_waiting if may_request else self._places.wait)()
+        return may_request
+
+    def must_wait(self, part: Part) -> bool:
+        """Take a place for a part, unless it has one; return whether there is none, or others come before it."""
+        return self.is_behind(part) if part in self._taken else not self.may_request(part)
 
     def is_behind(self, part: Part) -> bool:
         """Return whether jobs that were queued before a part's are still with the server."""
@@ -144,6 +162,7 @@ class PlaceKeeper:
 
     def release_all(self) -> None:
         """Give back every place."""
+        self._places.stop_waiting()
         for part in tuple(self._taken):
             self.release(part)
         self._release_abandoned()

@@ -58,7 +58,7 @@ JOBS_WAITED_FOR = MAX_QUEUED_JOBS + 1  # each for as long as prepare_timeout, be
 
 SHARE = 10  # a pause is so much of the time waited so far
 FOLLOWED_SHARE = 3
-FOLLOWED, BEHIND = 4, 20  # times the longest pause
+FOLLOWED, BEHIND = 20, 20  # times the longest pause
 
 ExportProtocol: TypeAlias = "Generator[Step, Reply, FetchResult]"
 
@@ -107,7 +107,9 @@ class ProtocolState:
                 "Other exports of this application, perhaps of another process, have taken all places in the server's "
                 f"queue for {format_duration(blocked)}. Make the same call again later."
             )
-        return Wait(self.budget.policy.poll[0], "all places in the server's queue are taken", blocked)
+        shortest, longest = self.budget.policy.poll
+        reason = "all places in the server's queue are taken"
+        return Wait(longest, reason, blocked, part=self.part, recheck=shortest / 2)
 
     def wait_for_quota(self, response: Response) -> Wait:
         """Return the pause after a 429 or 420."""

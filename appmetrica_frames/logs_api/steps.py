@@ -104,8 +104,8 @@ class Wait:
     part
         The part that is waited for.
     recheck
-        If the server works on other jobs of this process first: how often to look, in seconds, whether it is done with
-        them, which ends the wait.
+        If other jobs of this process come first: how often to look, in seconds, whether they still do. If they do not,
+        the wait ends.
     """
 
     seconds: float

@@ -29,6 +29,7 @@ def applications(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         {"applications": 10, "days": 10, "spread": 1.0},
         {"days": 3},
         {"split": "week"},
+        {"applications": 1, "shortest": 1_800.0, "spread": 0.9},
         {},
     ],
 )

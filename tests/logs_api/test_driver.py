@@ -58,6 +58,12 @@ class CountedPlaces:
         self.log.append(("take" if place else "refuse", place))
         return place
 
+    def wait(self) -> None:
+        pass
+
+    def stop_waiting(self) -> None:
+        pass
+
 
 @dataclass(eq=False)
 class CountedPlace:
