@@ -145,7 +145,8 @@ def test_a_ready_file_is_noticed_within_a_tenth_of_its_preparation(preparation: 
     [
         ({"is_followed": True}, 3.0, 2.0),
         ({"is_followed": True}, 90.0, 30.0),
-        ({"is_followed": True}, 900.0, 120.0),
+        ({"is_followed": True}, 900.0, 300.0),
+        ({"is_followed": True}, 3_000.0, 600.0),
         ({"is_behind": True}, 3.0, 600.0),
         ({"is_behind": True, "is_followed": True}, 900.0, 600.0),
     ],
