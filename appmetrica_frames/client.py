@@ -50,7 +50,8 @@ class Client:
         a wait for another process that fetches the same export; each ends after as long.
     poll : tuple of two floats, default (2.0, 30.0)
         Shortest and longest pause, in seconds, before asking again whether the file is ready. In between, the pause
-        is a tenth of the time waited so far.
+        is a tenth of the time waited so far. Windows that the server has in its queue together are asked for less
+        often.
     network_timeout : float or timedelta, default 60.0
         Seconds within which the headers of a response must be complete, and without progress (256 bytes a second) after
         which a connection counts as broken.

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from .pace import RequestPace, StatusChecks
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import ExitStack
@@ -31,6 +33,8 @@ class Call:
         The folders of the exports found or fetched so far: `max_bytes` removes nothing in them before it has been read.
     on_window
         Called with each window and its export as soon as it is there, in the thread that found or fetched it.
+    pace, status_checks
+        How often the server is asked, by all windows together.
     """
 
     options: ReadOptions
@@ -41,3 +45,5 @@ class Call:
     is_range: bool = False
     folders: set[Path] = field(default_factory=set)
     on_window: Callable[..., None] | None = None
+    pace: RequestPace = field(default_factory=RequestPace)
+    status_checks: StatusChecks = field(default_factory=StatusChecks)

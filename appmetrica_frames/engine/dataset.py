@@ -87,7 +87,8 @@ def check_partitions(
     """Raise `InvalidRequestError` for what cannot be partitioned by date, or collides with the partition columns."""
     if not catalog.resource(resource).dates:
         raise InvalidRequestError(
-            f"{resource} takes no dates, so a dataset of it has no partitions: use download_appmetrica."
+            f"{resource} takes no dates, so a dataset of it has no partitions: use download_appmetrica (the command "
+            "download)."
         )
     if split not in DATE_COLUMNS:
         raise InvalidRequestError("split is 'day', 'week' or 'month': the dataset has a file for each.")
@@ -98,7 +99,10 @@ def check_partitions(
     # Some readers compare names of columns without their case.
     for name in names:
         if name != APPLICATION and name.lower() in taken:
-            raise InvalidRequestError(f"{name!r} is the name of a partition column: choose another split.")
+            raise InvalidRequestError(
+                f"{name!r} is the name of a partition column with split={split!r}: leave the field out, or choose "
+                "another split."
+            )
     if names and set(names) == {APPLICATION}:
         raise InvalidRequestError(f"{APPLICATION} is a partition column: name at least one other field.")
 
@@ -127,23 +131,27 @@ def _widen_request(
 
 def check_request(options: ReadOptions, files: Sequence[DatasetFile], place: str) -> None:
     """Refuse to mix rows of different requests."""
-    wanted = _invariable(dict(options.request.params)), options.settings.origin
+    wanted = _list_constants(dict(options.request.params), options.settings.origin)
     for file in files:
-        held = _invariable(file.params), file.origin
-        if held != wanted:
+        held = _list_constants(file.params, file.origin)
+        names = [name for name in (*held, *wanted) if held.get(name) != wanted.get(name)]
+        if names:
             raise InvalidRequestError(
-                f"The dataset in {place} holds exports of {_describe_request(*held)}, and this call asks for those of "
-                f"{_describe_request(*wanted)}: sync to another place, or ask for the same."
+                f"The dataset in {place} was made {_describe_constants(held, names)}, and this call is "
+                f"{_describe_constants(wanted, names)}: sync to another place, or make the call as then."
             )
 
 
-def _invariable(params: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in params.items() if name not in VARIABLE}
+def _list_constants(params: Mapping[str, str], origin: str) -> dict[str, str]:
+    """Return what all files of a dataset have in common."""
+    return {"base_url": origin} | {name: value for name, value in params.items() if name not in VARIABLE}
 
 
-def _describe_request(params: Mapping[str, str], origin: str) -> str:
-    described = " and ".join(f"{name}={value!r}" for name, value in params.items())
-    return f"{origin} with {described}" if described else f"{origin} without filters"
+def _describe_constants(constants: Mapping[str, str], names: Iterable[str]) -> str:
+    described = (
+        f"with {name}={constants[name]!r}" if name in constants else f"without {name}" for name in dict.fromkeys(names)
+    )
+    return " and ".join(described)
 
 
 def list_columns(request: ExportRequest) -> dict[str, str]:
@@ -187,11 +195,13 @@ def _check_columns(
     if changes.retyped:
         types = ", ".join(f"{name!r} as {held[name]}, not {wanted[name]}" for name in changes.retyped)
         raise InvalidRequestError(
-            f"The dataset in {place} has {types}: ask for its types with schema_overrides, or sync to another place."
+            f"The dataset in {place} has {types}: give the fields the types of the dataset, with schema_overrides or "
+            "without; or sync to another place."
         )
     if changes.missing:
         raise InvalidRequestError(
-            f"The dataset in {place} also has {_quote(changes.missing)}: name them in fields, or sync to another place."
+            f"The dataset in {place} also has {_quote(changes.missing)}: name all its columns in fields (--fields), or "
+            "sync to another place."
         )
     if changes.new and not add:
         raise InvalidRequestError(

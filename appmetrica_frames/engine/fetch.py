@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.request.part import Part
 
     from .context import Call
+    from .pace import StatusChecks
     from .plan import Window
 
 log = logging.getLogger("appmetrica_frames")
@@ -69,6 +70,7 @@ class ExportFetcher:
                 connection,
                 self._reporter,
                 job=self._job,
+                status_checks=self._call.status_checks,
                 is_refresh=self._policy.refresh,
             )
             ingest = ParquetIngest(
@@ -103,6 +105,7 @@ class ExportFetcher:
                 older_file_at=self._older_file_at,
                 places=self._places(),
                 downloads=download_gate(self._call.interruption) if self._call.is_range else None,
+                pace=self._call.pace if self._call.is_range else None,
             )
         except (PreparationTimeoutError, QuotaExceededError) as error:
             if monitor.is_disabled():
@@ -153,6 +156,7 @@ class PreparationMonitor:
         reporter: ProgressReporter,
         *,
         job: PendingJob | None,
+        status_checks: StatusChecks,
         is_refresh: bool,
     ) -> None:
         self.connection = connection
@@ -160,6 +164,7 @@ class PreparationMonitor:
         self._request = request
         self._write = write
         self._reporter = reporter
+        self._status_checks = status_checks
         self._is_refresh = is_refresh
         self._shows_position = reporter.is_visible
         self._may_ask_status = ("skip_unavailable_shards", "true") not in request.params
@@ -168,7 +173,7 @@ class PreparationMonitor:
         """Do it once for a pause; return how far the job is, if somebody looks and the server says."""
         if wait.accepted_at is not None:
             self._keep_job(wait.accepted_at, wait.part, wait.older_file_at)
-        if wait.waited >= LONG_WAIT and self.is_disabled():
+        if self._is_check_due(wait) and self.is_disabled():
             log.warning("%s: %s", self._request.title, DISABLED)
             self._reporter.message(DISABLED)
         return self._find_position(wait.part)
@@ -180,6 +185,10 @@ class PreparationMonitor:
         if job != self.job:
             self.job = job
             self._write.save_pending_job(job)
+
+    def _is_check_due(self, wait: Wait) -> bool:
+        may_ask = wait.waited >= LONG_WAIT and self._may_ask_status
+        return may_ask and self._status_checks.is_due(self.connection.clock.monotonic())
 
     def is_disabled(self) -> bool:
         """Ask once whether the server says that exports do not work."""

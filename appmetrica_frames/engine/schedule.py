@@ -34,18 +34,21 @@ class ApplicationQueue:
         self._key = key
         self._size = size
         self._taken: list[_TakenPlace] = []
+        self._waiting: list[object] = []
         self._lock = Lock()
 
-    def take(self, locks: Locks | None = None) -> _TakenPlace | None:
-        """Take a place; return None if there is none.
+    def take(self, locks: Locks | None = None, *, waiter: object = None) -> _TakenPlace | None:
+        """Take a place; return None if there is none, or if others have waited for it longer.
 
         Parameters
         ----------
         locks
             Tell other processes that the place is taken.
+        waiter
+            Who may be waiting for it.
         """
         with self._lock:
-            if len(self._taken) >= self._size:
+            if self._count_before(waiter) >= self._size - len(self._taken):
                 return None
             claim = self._claim(locks) if locks is not None else _release_nothing
             if claim is None:
@@ -54,9 +57,24 @@ class ApplicationQueue:
             self._taken.append(place)
             return place
 
+    def wait(self, waiter: object) -> None:
+        """Keep a place for whoever waits longest."""
+        with self._lock:
+            if waiter not in self._waiting:
+                self._waiting.append(waiter)
+
+    def stop_waiting(self, waiter: object) -> None:
+        with self._lock:
+            if waiter in self._waiting:
+                self._waiting.remove(waiter)
+
     def is_first(self, place: _TakenPlace) -> bool:
         with self._lock:
             return self._taken[0] is place
+
+    def is_last(self, place: _TakenPlace) -> bool:
+        with self._lock:
+            return self._taken[-1] is place
 
     def reuse(self, place: _TakenPlace) -> None:
         with self._lock:
@@ -66,6 +84,9 @@ class ApplicationQueue:
     def release(self, place: _TakenPlace) -> None:
         with self._lock:
             self._taken.remove(place)
+
+    def _count_before(self, waiter: object) -> int:
+        return self._waiting.index(waiter) if waiter in self._waiting else len(self._waiting)
 
     def _claim(self, locks: Locks) -> Callable[[], None] | None:
         """Hold one of the places' locks; return what releases it, or None if other processes hold them all."""
@@ -84,6 +105,10 @@ class _TakenPlace:
     @property
     def is_first(self) -> bool:
         return self._queue.is_first(self)
+
+    @property
+    def is_last(self) -> bool:
+        return self._queue.is_last(self)
 
     def reuse(self) -> None:
         self._queue.reuse(self)
@@ -109,7 +134,15 @@ class SharedPlaces:
 
     def take(self) -> _TakenPlace | None:
         """Take a place; return None if there is none."""
-        return self._queue.take(self._locks)
+        return self._queue.take(self._locks, waiter=self)
+
+    def wait(self) -> None:
+        """Have the next place but those that others have waited for longer."""
+        self._queue.wait(self)
+
+    def stop_waiting(self) -> None:
+        """Wait for no place, if it does."""
+        self._queue.stop_waiting(self)
 
 
 class DownloadGate:

@@ -94,7 +94,10 @@ class ParquetDataset:
                 f"{format_duration(self._patience)}: make the same call again when it has ended."
             ) from error
         except OSError as error:
-            raise DatasetError(f"The dataset in {self.place} cannot be locked ({error}).") from error
+            raise DatasetError(
+                f"The dataset in {self.place} cannot be locked ({error}): the directory must be there, or one that can "
+                "be made, and writable."
+            ) from error
 
     def load(self, partitions: Collection[Partition]) -> Mapping[Partition, DatasetFile | None]:
         """Return what is there for partitions, and the newest file, first; None stands for a damaged file of ours."""

@@ -27,6 +27,8 @@ from .steps import (
 from .texts import MAX_TEXT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from appmetrica_frames.progress import ProgressReporter, QueuePosition
     from appmetrica_frames.request.export import ExportRequest
     from appmetrica_frames.request.part import Part
@@ -62,6 +64,13 @@ class OnPoll(Protocol):
         """Return how far the job is, where that is known."""
 
 
+class Pace(Protocol):
+    """Spreads the requests of several exports."""
+
+    def reserve(self, now: float) -> float:
+        """Reserve the next instant for a request, and return how many seconds it is until then."""
+
+
 class DownloadGate(Protocol):
     """Lets only so many bodies be read at once."""
 
@@ -86,6 +95,7 @@ def run_export(
     older_file_at: float | None = None,
     places: QueuePlaces | None = None,
     downloads: DownloadGate | None = None,
+    pace: Pace | None = None,
 ) -> FetchResult:
     """Fetch one export over a connection, from the first request to the last byte read.
 
@@ -105,6 +115,8 @@ def run_export(
         The places in the server's queue, shared with other exports of the application. Default: three for this one.
     downloads
         Limits how many bodies are read at once. Default: no limit.
+    pace
+        Limits how many requests are sent in a second, together with other exports. Default: no limit.
 
     Raises
     ------
@@ -128,6 +140,7 @@ def run_export(
         reporter=reporter,
         on_poll=on_poll,
         downloads=downloads,
+        pace=pace,
     )
     reply: Reply = None
     try:
@@ -154,6 +167,7 @@ class ExportDriver:
         reporter: ProgressReporter,
         on_poll: OnPoll | None,
         downloads: DownloadGate | None,
+        pace: Pace | None = None,
     ) -> None:
         self._request = request
         self._receive = receive
@@ -163,6 +177,7 @@ class ExportDriver:
         self._reporter = reporter
         self._on_poll = on_poll
         self._downloads = downloads
+        self._pace = pace
         self._response: HttpResponse | None = None
         self._reason = ""  # of the last wait
 
@@ -204,6 +219,7 @@ class ExportDriver:
 
     def _send(self, request: SendRequest) -> Response:
         self._close_response()
+        self._keep_pace()
         sent_at, query = self._clock.now(), self._request.query(request.part)
         opened = self._connection.open(
             self._request.path, query, cache_control=request.header_at(sent_at), sent_at=sent_at
@@ -213,9 +229,18 @@ class ExportDriver:
         if opened.status == HTTPStatus.BAD_REQUEST:
             self._places.drop(request.part)
         if opened.status != HTTPStatus.OK:
-            return replace(opened.with_text(MAX_TEXT), is_behind=self._places.is_behind(request.part))
+            return replace(
+                opened.with_text(MAX_TEXT),
+                is_behind=self._places.is_behind(request.part),
+                is_followed=self._places.is_followed(request.part),
+            )
         (self._places.drop if request.keeps_place else self._places.finish)(request.part)
         return opened.without_text()
+
+    def _keep_pace(self) -> None:
+        pause = self._pace.reserve(self._clock.monotonic()) if self._pace is not None else 0.0
+        if pause > 0:
+            self._clock.sleep(pause)
 
     def _read_body(self, part: Part) -> Reply:
         if self._downloads is None:
@@ -249,18 +274,30 @@ class ExportDriver:
         return BodyRead(self._clock.monotonic()) if is_done else RestartDownload()
 
     def _wait(self, wait: Wait) -> None:
+        position, waited = self.report_wait(wait), wait.waited
+        for seconds in self.pauses(wait):
+            self._reporter.preparing(waited, wait.fraction, position)
+            self._clock.sleep(seconds)
+            waited += seconds
+
+    def report_wait(self, wait: Wait) -> QueuePosition | None:
+        """Do what is done once for a pause, and return how far the job is, where that is known."""
         self._close_response()
         # While the server prepares an accepted job, the progress reporter logs how far it is, less often.
         is_news = wait.accepted_at is None and wait.reason != self._reason
         level, self._reason = logging.INFO if is_news else logging.DEBUG, wait.reason
         log.log(level, "%s: %s; next request in %.1f s", self._request.title, wait.reason, wait.seconds)
-        position = self._on_poll(wait) if self._on_poll else None
-        left, waited = wait.seconds, wait.waited
+        return self._on_poll(wait) if self._on_poll else None
+
+    def pauses(self, wait: Wait) -> Iterator[float]:
+        """Yield the seconds of one pause after the other, each of which the caller lets pass."""
+        left = wait.seconds
         while left > 0:
-            self._reporter.preparing(waited, wait.fraction, position)
-            interval = min(self._reporter.interval, left)
-            self._clock.sleep(interval)
-            left, waited = left - interval, waited + interval
+            seconds = min(self._reporter.interval, left, wait.recheck or left)
+            yield seconds
+            left -= seconds
+            if wait.recheck is not None and not self._places.must_wait(wait.part):
+                return
 
     def _close_response(self) -> None:
         if self._response is not None:

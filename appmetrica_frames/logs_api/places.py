@@ -17,6 +17,10 @@ class Place(Protocol):
     def is_first(self) -> bool:
         """Whether all places that were taken before it have been given back: the server works on this job next."""
 
+    @property
+    def is_last(self) -> bool:
+        """Whether no place has been taken after it: the server has nothing to go on with."""
+
     def reuse(self) -> None:
         """Use the place for another job, which is behind all that have a place now."""
 
@@ -39,6 +43,12 @@ class QueuePlaces(Protocol):
     def take(self) -> Place | None:
         """Take a place; return None if there is none."""
 
+    def wait(self) -> None:
+        """Have the next place but those that others have waited for longer."""
+
+    def stop_waiting(self) -> None:
+        """Wait for no place, if it does."""
+
 
 class ExportPlaces:
     """The places of an export that has the server's queue to itself."""
@@ -56,6 +66,12 @@ class ExportPlaces:
         self._taken.append(place)
         return place
 
+    def wait(self) -> None:
+        """Do nothing: no other export takes the places."""
+
+    def stop_waiting(self) -> None:
+        """Do nothing."""
+
 
 class _OwnPlace:
     def __init__(self, taken: list[_OwnPlace]) -> None:
@@ -64,6 +80,10 @@ class _OwnPlace:
     @property
     def is_first(self) -> bool:
         return self._taken[0] is self
+
+    @property
+    def is_last(self) -> bool:
+        return self._taken[-1] is self
 
     def reuse(self) -> None:
         self._taken.remove(self)
@@ -105,12 +125,23 @@ class PlaceKeeper:
         An export that has a place does not wait for another one: exports that each wait for what the others have would
         wait for ever. It can come to that when a later part has a place already, and the file of this one is there.
         """
-        return self.take(part) or not self._places.required or bool(self._taken)
+        may_request = self.take(part) or not self._places.required or bool(self._taken)
+        (self._places.stop_waiting if may_request else self._places.wait)()
+        return may_request
+
+    def must_wait(self, part: Part) -> bool:
+        """Take a place for a part, unless it has one; return whether there is none, or others come before it."""
+        return self.is_behind(part) if part in self._taken else not self.may_request(part)
 
     def is_behind(self, part: Part) -> bool:
         """Return whether jobs that were queued before a part's are still with the server."""
         place = self._taken.get(part)
         return place is not None and not place.is_first
+
+    def is_followed(self, part: Part) -> bool:
+        """Return whether jobs were queued after a part's."""
+        place = self._taken.get(part)
+        return place is not None and not place.is_last
 
     def finish(self, part: Part) -> None:
         """Give back the place of a part whose file is there, and those of the jobs that were abandoned before it."""
@@ -131,6 +162,7 @@ class PlaceKeeper:
 
     def release_all(self) -> None:
         """Give back every place."""
+        self._places.stop_waiting()
         for part in tuple(self._taken):
             self.release(part)
         self._release_abandoned()

@@ -66,6 +66,10 @@ OK, ACCEPTED, BAD_REQUEST = HTTPStatus.OK, HTTPStatus.ACCEPTED, HTTPStatus.BAD_R
 MAX_LOST_JOBS = 3  # in a row, of one part: each costs the server another preparation
 JOBS_WAITED_FOR = MAX_QUEUED_JOBS + 1  # each for as long as prepare_timeout, before there is a place for another one
 
+SHARE = 10  # a pause is so much of the time waited so far
+FOLLOWED_SHARE = 3
+FOLLOWED, BEHIND = 20, 20  # times the longest pause
+
 ExportProtocol: TypeAlias = "Generator[Step, Reply, FetchResult]"
 
 
@@ -106,12 +110,19 @@ class ProtocolState:
         """Return the pause after a 202."""
         self.budget.reset()
         (self.patience.behind.start if response.is_behind else self.patience.behind.stop)(response.at)
-        shortest, longest = self.budget.policy.poll
         waited, worked = self.patience.waited(response.at), self.patience.worked(response.at)
-        pause = self.budget.limit(min(longest, max(shortest, waited / 10)), worked, _preparation_timeout(worked))
-        reason = f"preparing, waited {format_duration(waited)}"
-        progress = parse_progress(response.text)
-        return Wait(pause, reason, waited, progress, self.job.requested_at, self.part, self.job.confusable_file_at)
+        policy = self.budget.policy
+        pause = self.budget.limit(_poll_pause(policy, response, waited), worked, _preparation_timeout(worked))
+        return Wait(
+            pause,
+            f"preparing, waited {format_duration(waited)}",
+            waited,
+            parse_progress(response.text),
+            self.job.requested_at,
+            self.part,
+            self.job.confusable_file_at,
+            recheck=policy.poll[0] if response.is_behind else None,
+        )
 
     def wait_for_place(self, at: float) -> Wait:
         """Return the pause while all places in the server's queue are taken by other jobs of ours."""
@@ -122,7 +133,9 @@ class ProtocolState:
                 "Other exports of this application, perhaps of another process, have taken all places in the server's "
                 f"queue for {format_duration(blocked)}. Make the same call again later."
             )
-        return Wait(self.budget.policy.poll[0], "all places in the server's queue are taken", blocked)
+        shortest, longest = self.budget.policy.poll
+        reason = "all places in the server's queue are taken"
+        return Wait(longest, reason, blocked, part=self.part, recheck=shortest / 2)
 
     def wait_for_quota(self, response: Response) -> Wait:
         """Return the pause after a 429 or 420."""
@@ -300,6 +313,20 @@ def _pause_after(state: ProtocolState, reply: Reply) -> Wait:
 def _raise_if_more_parts(response: Response) -> None:
     if response.status == BAD_REQUEST and "more parts" in response.text.lower():
         raise _TooFewPartsError
+
+
+def _poll_pause(policy: RetryPolicy, response: Response, waited: float) -> float:
+    """Return the pause before a job is asked for again.
+
+    Each request counts against the quota of a login. While the server has other jobs of ours to go on with, it does not
+    matter that a file is noticed late; and a job behind others cannot be done before them.
+    """
+    shortest, longest = policy.poll
+    if response.is_behind:
+        return BEHIND * longest
+    if response.is_followed:
+        return min(FOLLOWED * longest, max(shortest, waited / FOLLOWED_SHARE))
+    return min(longest, max(shortest, waited / SHARE))
 
 
 def _preparation_timeout(waited: float) -> PreparationTimeoutError:

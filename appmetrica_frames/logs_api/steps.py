@@ -110,6 +110,9 @@ class Wait:
     older_file_at
         When the server is known to have had an older file of the same request, if it is, in UNIX seconds: a later call
         that resumes the job must not take that one for the file of the job.
+    recheck
+        If other jobs of this process come first: how often to look, in seconds, whether they still do. If they do not,
+        the wait ends.
     """
 
     seconds: float
@@ -119,6 +122,7 @@ class Wait:
     accepted_at: float | None = None
     part: Part = WHOLE
     older_file_at: float | None = None
+    recheck: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +150,8 @@ class Response:
         Seconds on a monotonic clock at which the response arrived.
     is_behind
         Whether other jobs, which this process queued before, are still with the server: it works on them first.
+    is_followed
+        Whether this process has queued other jobs after this one: the server goes on with them.
     """
 
     status: int
@@ -154,6 +160,7 @@ class Response:
     sent_at: float
     at: float
     is_behind: bool = False
+    is_followed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from appmetrica_frames.cli.sync import summarize
+from appmetrica_frames.emulator import Emulator
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from appmetrica_frames.emulator import Emulator
+    from appmetrica_frames.emulator.faults import Request
 
     Command = Callable[..., Any]
 
@@ -85,6 +91,51 @@ def test_a_failed_window_is_an_error_in_one_line(
     assert result.returncode == 1
     assert result.stderr.startswith("appmetrica-frames: AuthenticationError: ")
     assert result.stderr.count("\n") == 1
+
+
+@contextmanager
+def syncing(server: Emulator, to: Path) -> Iterator[subprocess.Popen[str]]:
+    """Start a sync as a scheduler does: without a terminal."""
+    command = [sys.executable, "-m", "appmetrica_frames", *map(str, EVENTS), "--to", str(to)]
+    variables = {"APPMETRICA_TOKEN": server.token, "APPMETRICA_BASE_URL": server.base_url, "PYTHONUTF8": "1"}
+    pipes: Any = dict.fromkeys(("stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(command, env={**os.environ, **variables}, text=True, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def test_of_two_syncs_at_once_the_second_waits_and_keeps_what_the_first_has_written(tmp_path: Path) -> None:
+    to = tmp_path / "dataset"
+    with (
+        Emulator(rows_per_day=100, preparation=0.5) as server,
+        syncing(server, to) as one,
+        syncing(server, to) as other,
+    ):
+        said = [process.communicate(timeout=60) for process in (one, other)]
+        assert server.preparations == 3
+    assert [one.returncode, other.returncode] == [0, 0]
+    assert sorted(said) == [
+        (f"events of 1111: 0 of 3 windows written, 3 kept, in {to}\n", ""),
+        (f"events of 1111: 3 of 3 windows written, 0 kept, in {to}\n", ""),
+    ]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGTERM is no signal there")
+def test_a_sync_that_is_told_to_end_leaves_nothing_half_done(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    def note(_: Request) -> None:
+        asked.set()
+
+    to = tmp_path / "dataset"
+    with Emulator(rows_per_day=100, preparation=60.0, faults=note) as server, syncing(server, to) as process:
+        assert asked.wait(60)
+        process.terminate()
+        assert process.communicate(timeout=30) == ("", "")
+        assert process.returncode == 143
+    assert [path.name for path in to.rglob("*") if path.is_file() and path.suffix != ".lock"] == []
 
 
 @pytest.mark.parametrize(

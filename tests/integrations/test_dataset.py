@@ -181,16 +181,32 @@ def test_another_split_is_refused(syncer: Syncer) -> None:
 
 def test_other_filters_are_refused(syncer: Syncer) -> None:
     syncer.sync()
-    with pytest.raises(af.InvalidRequestError, match="city='Kazan'"):
+    with pytest.raises(
+        af.InvalidRequestError, match="was made without city, and this call is with city='Kazan': sync to another place"
+    ):
         syncer.sync(filters={"city": "Kazan"})
+
+
+def test_another_server_is_refused(syncer: Syncer) -> None:
+    syncer.sync()
+    path = syncer.path()
+    about = json.loads(pq.read_metadata(path).metadata[METADATA_KEY])
+    rewrite(path, {METADATA_KEY: json.dumps(about | {"origin": "https://elsewhere"}).encode()})
+    with pytest.raises(
+        af.InvalidRequestError, match=r"was made with base_url='https://elsewhere', and .* with base_url="
+    ):
+        syncer.sync()
 
 
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        ({"fields": COLUMNS[:2]}, r"also has 'appmetrica_device_id': name them in fields"),
+        ({"fields": COLUMNS[:2]}, r"also has 'appmetrica_device_id': name all its columns in fields \(--fields\)"),
         ({"fields": [*COLUMNS, "os_name"]}, r"does not have 'os_name'. With add_columns=True"),
-        ({"schema_overrides": {"city": "int64"}}, r"has 'city' as string, not int64"),
+        (
+            {"schema_overrides": {"city": "int64"}},
+            r"has 'city' as string, not int64: give the fields the types of the dataset",
+        ),
     ],
 )
 def test_other_columns_are_refused_before_anything_is_sent(syncer: Syncer, changes: Any, match: str) -> None:
@@ -243,7 +259,7 @@ def test_what_has_no_partitions_is_refused(syncer: Syncer, changes: Any, match: 
 
 @pytest.mark.parametrize(("split", "name"), [("day", "Date"), ("week", "week"), ("month", "MONTH")])
 def test_a_field_with_the_name_of_a_partition_column_is_refused(syncer: Syncer, split: str, name: str) -> None:
-    with pytest.raises(af.InvalidRequestError, match="the name of a partition column"):
+    with pytest.raises(af.InvalidRequestError, match=f"the name of a partition column with split='{split}': leave"):
         syncer.sync(resource="profiles_v2", split=split, fields=["profile_id", name], schema_overrides={name: "string"})
 
 

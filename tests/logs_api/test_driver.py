@@ -58,6 +58,12 @@ class CountedPlaces:
         self.log.append(("take" if place else "refuse", place))
         return place
 
+    def wait(self) -> None:
+        pass
+
+    def stop_waiting(self) -> None:
+        pass
+
 
 @dataclass(eq=False)
 class CountedPlace:
@@ -65,6 +71,7 @@ class CountedPlace:
 
     places: CountedPlaces
     is_first: bool = True
+    is_last: bool = True
 
     def reuse(self) -> None:
         self.places.log.append(("reuse", self))
@@ -223,6 +230,43 @@ def test_a_job_is_behind_those_that_were_queued_before_it() -> None:
     assert [places.is_behind(Part(number, 8)) for number in range(4)] == [False, True, True, False]
     places.release(Part(0, 8))
     assert [places.is_behind(Part(number, 8)) for number in (1, 2)] == [False, True]
+
+
+def test_a_job_is_followed_by_those_that_were_queued_after_it() -> None:
+    places = PlaceKeeper(ExportPlaces())
+    assert [places.take(Part(number, 8)) for number in (0, 1)] == [True] * 2
+    assert [places.is_followed(Part(number, 8)) for number in range(3)] == [True, False, False]
+    places.release(Part(1, 8))
+    assert not places.is_followed(Part(0, 8))
+
+
+def test_a_wait_behind_others_ends_when_they_are_done(raw_server: Any) -> None:
+    """The server is asked again as soon as the place of the job before is given back."""
+    places, clock = CountedPlaces(1), ManualClock()
+    asked: list[float] = []
+
+    def server(number: int, _: bytes) -> bytes:
+        asked.append(clock.time)
+        return response("202 Accepted" if number == 1 else "200 OK", b"body")
+
+    class Clock(ManualClock):
+        def sleep(self, seconds: float) -> None:
+            clock.time = self.time = self.time + seconds
+            for _, place in places.log:
+                if place is not None:
+                    place.is_first = self.time >= 50.0
+
+    take = places.take
+
+    def take_behind() -> CountedPlace | None:
+        place = take()
+        if place is not None:
+            place.is_first = False
+        return place
+
+    places.take = take_behind  # type: ignore[method-assign]
+    run(raw_server(server), places=places, clock=Clock())
+    assert asked == [0.0, 50.0]
 
 
 def test_where_a_place_is_required_nothing_is_requested_without_one(raw_server: Any) -> None:
