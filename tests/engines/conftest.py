@@ -19,7 +19,8 @@ from appmetrica_frames.emulator import Emulator, MovableClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-PAGE = Path(__file__).parents[2] / "docs" / "guides" / "engines.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "guides" / "engines.md"
 AUGUST_10 = 1_723_248_000.0
 PATIENCE = 60.0  # seconds
 

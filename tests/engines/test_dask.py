@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from .conftest import PATIENCE, require_module
+from .conftest import PATIENCE, ROOT, require_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -66,6 +66,15 @@ def test_every_id_and_time_is_exact(recipe: dict[str, Any], month: Month) -> Non
     answer = read(month.dataset, columns=columns).compute()
     expected = pl.scan_parquet(month.dataset, hive_partitioning=True).select(columns).collect()
     assert to_polars(answer).cast(dict(expected.schema)).sort(pl.all()).equals(expected.sort(pl.all()))
+
+
+def test_the_benchmark_asks_all_engines_the_same(
+    recipe: dict[str, Any], month: Month, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.engines import query_dask, query_polars
+
+    assert query_dask(str(month.dataset)) == query_polars(str(month.dataset))
 
 
 def test_a_killed_worker_loses_nothing_and_counts_nothing_twice(

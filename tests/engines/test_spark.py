@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 import pytest
 
-from .conftest import PATIENCE, require_java, require_module
+from .conftest import PATIENCE, ROOT, require_java, require_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -114,6 +114,13 @@ def test_every_id_and_time_is_exact(spark: Any, month: Month) -> None:
     answer = pl.DataFrame(pl.from_arrow(rows.toArrow())).cast(dict(expected.schema))
     assert answer.sort(pl.all()).equals(expected.sort(pl.all()))
     assert expected["appmetrica_device_id"].max() > 2**63  # type: ignore[operator]
+
+
+def test_the_benchmark_asks_all_engines_the_same(spark: Any, month: Month, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks.engines import query_polars, query_spark
+
+    assert query_spark(spark, str(month.dataset)) == query_polars(str(month.dataset))
 
 
 def test_a_killed_executor_loses_nothing_and_counts_nothing_twice(
