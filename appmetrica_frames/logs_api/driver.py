@@ -157,6 +157,7 @@ class ExportDriver:
         self._downloads = downloads
         self._response: HttpResponse | None = None
         self._reason = ""  # of the last wait
+        connection.notify = self._notify
 
     def execute(self, step: Step) -> Reply:
         """Execute a step and return the reply to it."""
@@ -246,6 +247,8 @@ class ExportDriver:
         is_news = wait.accepted_at is None and wait.reason != self._reason
         level, self._reason = logging.INFO if is_news else logging.DEBUG, wait.reason
         log.log(level, "%s: %s; next request in %.1f s", self._request.title, wait.reason, wait.seconds)
+        if wait.notice:
+            self._notify(wait.notice)
         position = self._on_poll(wait) if self._on_poll else None
         left, waited = wait.seconds, wait.waited
         while left > 0:
@@ -253,6 +256,12 @@ class ExportDriver:
             interval = min(self._reporter.interval, left)
             self._clock.sleep(interval)
             left, waited = left - interval, waited + interval
+
+    def _notify(self, text: str) -> None:
+        """Tell the user: where progress is visible, else by a warning in the log."""
+        level = logging.INFO if self._reporter.is_visible else logging.WARNING
+        log.log(level, "%s: %s", self._request.title, text)
+        self._reporter.message(text)
 
     def _close_response(self) -> None:
         if self._response is not None:

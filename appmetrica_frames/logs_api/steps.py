@@ -103,6 +103,8 @@ class Wait:
         export in parts. With `part`, this is what a later call needs to resume the job.
     part
         The part that is waited for.
+    notice
+        What users should be told before it, if anything.
     """
 
     seconds: float
@@ -111,6 +113,7 @@ class Wait:
     fraction: float | None = None
     accepted_at: float | None = None
     part: Part = WHOLE
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)
