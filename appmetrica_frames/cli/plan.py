@@ -11,6 +11,7 @@ from appmetrica_frames.util.durations import format_duration
 
 from .options import parse_values, pop_client, with_options
 from .output import AsJson, format_count, print_json, print_message, print_table
+from .wording import to_options
 
 COLUMNS = ("dates", "state", "rows", "size", "age", "reason")
 LAST_SECOND = time(23, 59, 59)
@@ -49,7 +50,7 @@ def format_row(row: Mapping[str, Any]) -> dict[str, object]:
         "rows": None if row["rows"] is None else f"{row['rows']:,}",
         "size": None if row["bytes"] is None else format_bytes(row["bytes"]),
         "age": None if row["age"] is None else _format_age(row["age"]),
-        "reason": row["reason"],
+        "reason": to_options(row["reason"]),
     }
 
 

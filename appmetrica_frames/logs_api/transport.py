@@ -304,7 +304,7 @@ def _as_download_error(when: str, mask: TokenMask, origin: str) -> Iterator[None
         text = str(error) or type(error).__name__
         _forget_frames(error)
         if isinstance(error, CONNECT_ERRORS):
-            raise DownloadError(f"{origin} cannot be reached: {text}. Check the network and base_url.") from error
+            raise DownloadError(f"{origin} cannot be reached: {text}. Check the network and this address.") from error
         raise DownloadError(f"The connection to {origin} broke {when}: {text}. Try again later.") from error
 
 

@@ -77,7 +77,7 @@ def _fetch(origin: str, clock: ManualClock, screen: Screen, *, retries: int) -> 
 
 def test_the_error_names_the_address(origin: str) -> None:
     client = af.Client("token", base_url=origin, retries=0, progress=False)
-    with pytest.raises(af.DownloadError, match=rf"^{origin} cannot be reached: .* Check the network and base_url"):
+    with pytest.raises(af.DownloadError, match=rf"^{origin} cannot be reached: .* Check the network and this address"):
         af.read_appmetrica("push_tokens", application_id=1, client=client)
 
 
