@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from appmetrica_frames import credentials
 from appmetrica_frames.util import config
+from appmetrica_frames.util.caller import raise_at_caller
 from appmetrica_frames.util.clock import SystemClock
 from appmetrica_frames.util.durations import Duration, to_seconds
 
@@ -85,6 +86,7 @@ class Client:
     retries: int
     progress: bool | None
 
+    @raise_at_caller
     def __init__(
         self,
         token: str | None = None,
@@ -121,6 +123,7 @@ class Client:
         shown |= {known.name: repr(getattr(self, known.name)) for known in fields(self) if known.name not in shown}
         return f"Client({', '.join(f'{name}={value}' for name, value in shown.items())})"
 
+    @raise_at_caller
     def applications(self) -> pl.DataFrame:
         """List the applications that the token can see.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,14 @@ def test_the_tree_is_drawn_whole() -> None:
     drawn = set(re.findall(r"^[\s│├└─]*(\w+(?:Error|Warning))\b", errors.__doc__ or "", re.MULTILINE))
     real = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     assert drawn == real
+
+
+def test_the_guide_shows_the_tree_and_tells_of_each_error() -> None:
+    guide = Path(__file__).parents[1].joinpath("docs", "guides", "errors.md").read_text("utf-8")
+    assert errors.__doc__ is not None
+    assert errors.__doc__.partition("\n\n")[2].strip() in guide
+    real = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    assert set(re.findall(r"^\| `(\w+)` \| [^|]+ \| [^|]+ \|$", guide, re.MULTILINE)) == real - {"AppMetricaError"}
 
 
 def test_attributes_survive_a_pickle() -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from appmetrica_frames.errors import InvalidRequestError
 from appmetrica_frames.schema import catalog
 from appmetrica_frames.util import config
+from appmetrica_frames.util.caller import raise_at_caller
 from appmetrica_frames.util.durations import Duration, to_seconds
 
 from . import eviction
@@ -100,6 +101,7 @@ class Cache:
     'exports'
     """
 
+    @raise_at_caller
     def __init__(self, directory: str | PathLike[str] | None = None) -> None:
         self._store = LocalStore(config.resolve_cache_directory(directory))
 
@@ -111,6 +113,7 @@ class Cache:
         """Where the cache is kept."""
         return self._store.directory
 
+    @raise_at_caller
     def ls(self, *, resource: str | None = None) -> pl.DataFrame:
         """List what the cache holds, the latest fetched first, and the jobs that the server has accepted.
 
@@ -148,6 +151,7 @@ class Cache:
 
         return build_frame(self._store, resource, time.time())
 
+    @raise_at_caller
     def exports(self, *, resource: str | None = None) -> list[CachedExport]:
         """Return the cached exports, the latest fetched first.
 
@@ -178,6 +182,7 @@ class Cache:
         """
         return sorted(self._load(resource), key=lambda export: export.fetched_at, reverse=True)
 
+    @raise_at_caller
     def info(self) -> CacheInfo:
         """Count the exports, their rows and their bytes.
 
@@ -201,6 +206,7 @@ class Cache:
             size=sum(export.size for export in exports),
         )
 
+    @raise_at_caller
     def verify(self) -> VerifyResult:
         """Read every cached file and compare it with its checksum. Nothing is removed; `prune` does that.
 
@@ -220,6 +226,7 @@ class Cache:
         paths = [*records, *(export.path for export in damaged)]
         return VerifyResult(intact=tuple(intact), damaged=tuple(sorted(paths)))
 
+    @raise_at_caller
     def prune(
         self, *, max_bytes: int | None = None, older_than: Duration | None = None, dry_run: bool = False
     ) -> PruneResult:
@@ -272,6 +279,7 @@ class Cache:
         size += sum(export.size for export in chosen)
         return PruneResult(exports=tuple(chosen), leftovers=tuple(leftovers), size=size, dry_run=dry_run)
 
+    @raise_at_caller
     def remove(self, *, key: str | None = None, resource: str | None = None, dry_run: bool = False) -> PruneResult:
         """Remove the export of a key, or the exports of a resource.
 
@@ -310,6 +318,7 @@ class Cache:
             raise InvalidRequestError("remove needs key= or resource=; to remove every export, call clear().")
         return self._remove([export for export in self._load(resource) if key in {None, export.key}], dry_run=dry_run)
 
+    @raise_at_caller
     def clear(self, *, dry_run: bool = False) -> PruneResult:
         """Remove every export, and what is remembered of the applications' time zones.
 

@@ -22,6 +22,8 @@ from appmetrica_frames.util.durations import format_duration
 from appmetrica_frames.util.tables import format_table
 from appmetrica_frames.util.terminal import escape_controls
 
+from .wording import to_options
+
 PROGRAM = "appmetrica-frames"
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 LAST_SECOND = time(23, 59, 59)
@@ -35,7 +37,7 @@ def handle_errors() -> Iterator[None]:
     try:
         yield
     except AppMetricaError as error:
-        print_message(f"{type(error).__name__}: {error}")
+        print_message(f"{type(error).__name__}: {to_options(str(error))}")
         raise typer.Exit(MISUSED if isinstance(error, InvalidRequestError) else FAILED) from error
     except KeyringError as error:
         print_message(f"the keyring cannot be used: {error}")
@@ -102,7 +104,7 @@ def print_path(path: Path) -> None:
 
 def show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
     """Print a warning on one line, in place of `warnings.showwarning`."""
-    print_message(f"{category.__name__}: {message}")
+    print_message(f"{category.__name__}: {to_options(str(message))}")
 
 
 def print_json(document: Any) -> None:

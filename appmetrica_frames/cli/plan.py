@@ -6,6 +6,7 @@ from typing import Any
 
 from .options import parse_values, pop_client, with_options
 from .output import AsJson, format_amounts, format_count, format_dates, print_json, print_message, print_table
+from .wording import to_options
 
 COLUMNS = ("dates", "state", "rows", "size", "age", "reason")
 
@@ -40,7 +41,7 @@ def format_row(row: Mapping[str, Any]) -> dict[str, object]:
         "dates": format_dates(row["since"], row["until"]),
         "state": row["state"],
         **format_amounts(row),
-        "reason": row["reason"],
+        "reason": to_options(row["reason"]),
     }
 
 

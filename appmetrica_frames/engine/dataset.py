@@ -205,7 +205,7 @@ def _check_columns(
         )
     if changes.new and not add:
         raise InvalidRequestError(
-            f"The dataset in {place} does not have {_quote(changes.new)}. With add_columns=True (--add-columns), new "
+            f"The dataset in {place} does not have {_quote(changes.new)}. With add_columns=True, new "
             "files have them, and the columns are null in the files that stay; or sync to another place."
         )
 

@@ -13,6 +13,7 @@ from appmetrica_frames.engine.call import lease_exports
 from appmetrica_frames.engine.plan import plan_windows
 from appmetrica_frames.engine.zones import find_known_zone
 from appmetrica_frames.errors import SchemaError
+from appmetrica_frames.util.caller import raise_at_caller
 from appmetrica_frames.util.clock import SystemClock
 
 from .polars import build_schema
@@ -54,6 +55,7 @@ class ExportSource:
         self._windows: Sequence[Window] | None = None
         self._refreshed_at: float | None = None
 
+    @raise_at_caller
     def __call__(
         self, columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
     ) -> Iterator[pl.DataFrame]:
@@ -104,6 +106,7 @@ class ScanFunction:
     def __init__(self, source: ExportSource) -> None:
         self.io_source = source
 
+    @raise_at_caller
     def __call__(
         self, columns: list[str] | None, predicate: bytes | None, n_rows: int | None, batch_size: int | None
     ) -> tuple[Iterator[pl.DataFrame], bool]:

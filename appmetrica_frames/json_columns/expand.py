@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 from appmetrica_frames.errors import InvalidRequestError, SchemaWarning, did_you_mean
+from appmetrica_frames.util.caller import raise_at_caller, warn_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -33,6 +33,7 @@ def expand_json(
 def expand_json(
     frame: pd.DataFrame, column: str = "event_json", fields: Fields | None = None, *, prefix: str = ""
 ) -> pd.DataFrame: ...
+@raise_at_caller
 def expand_json(
     frame: pl.DataFrame | pl.LazyFrame | pd.DataFrame,
     column: str = "event_json",
@@ -230,9 +231,8 @@ def _check_text(column: str, dtype: pl.DataType) -> None:
 def _warn_of_broken_rows(texts: pl.Series, broken: pl.Series) -> None:
     if count := broken.sum():
         first = broken.arg_max() or 0
-        warnings.warn(
+        warn_caller(
             f"Column {texts.name!r}: {count} of {len(texts)} rows do not hold a JSON object; the first is "
             f"row {first + 1}: {str(texts[first])[:SHOWN]!r}. They become null in the new columns.",
             SchemaWarning,
-            stacklevel=4,
         )

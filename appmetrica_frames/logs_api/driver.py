@@ -180,6 +180,7 @@ class ExportDriver:
         self._pace = pace
         self._response: HttpResponse | None = None
         self._reason = ""  # of the last wait
+        connection.notify = self._notify
 
     def execute(self, step: Step) -> Reply:
         """Execute a step and return the reply to it."""
@@ -287,6 +288,8 @@ class ExportDriver:
         is_news = wait.accepted_at is None and wait.reason != self._reason
         level, self._reason = logging.INFO if is_news else logging.DEBUG, wait.reason
         log.log(level, "%s: %s; next request in %.1f s", self._request.title, wait.reason, wait.seconds)
+        if wait.notice:
+            self._notify(wait.notice)
         return self._on_poll(wait) if self._on_poll else None
 
     def pauses(self, wait: Wait) -> Iterator[float]:
@@ -298,6 +301,12 @@ class ExportDriver:
             left -= seconds
             if wait.recheck is not None and not self._places.must_wait(wait.part):
                 return
+
+    def _notify(self, text: str) -> None:
+        """Tell the user: where progress is visible, else by a warning in the log."""
+        level = logging.INFO if self._reporter.is_visible else logging.WARNING
+        log.log(level, "%s: %s", self._request.title, text)
+        self._reporter.message(text)
 
     def _close_response(self) -> None:
         if self._response is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
     from .retry import RetryPolicy
     from .transport import Connection
+
+log = logging.getLogger("appmetrica_frames")
 
 APPLICATIONS_PATH = "/management/v1/applications"
 APPLICATION_PATH = "/management/v1/application/{}"
@@ -68,6 +71,8 @@ def _get_json(connection: Connection, path: str, retry_policy: RetryPolicy) -> A
             response = connection.get(path)
         except DownloadError as error:
             pause = budget.after_failure(error)
+            if notice := budget.describe_failure(error):
+                log.warning(notice)
         else:
             if response.status == HTTPStatus.OK:
                 return parse_document(response.text, path)

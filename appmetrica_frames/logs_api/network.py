@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from functools import partial
 from socket import SHUT_RDWR
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 MIN_SPEED = 256  # bytes of the body per second; a server that sends less is too slow to wait for
 MAX_HEAD = 256 << 10  # bytes of status lines and headers, of responses with a status of 1xx, too
+SLOW_CONNECT = 2.0  # seconds for each address of the server, after which somebody is told
 PROBE = 0.001  # seconds in which bytes that have already arrived can be read
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -154,8 +156,16 @@ class MeteredStream(httpcore.NetworkStream):
 class MeteredBackend(httpcore.NetworkBackend):
     """Opens sockets that count what they read, and shuts them down when nobody wants them any more."""
 
-    def __init__(self, clock: Clock, timeout: float) -> None:
-        self._backend = httpcore.SyncBackend()
+    def __init__(
+        self,
+        clock: Clock,
+        timeout: float,
+        *,
+        on_slow_connect: Callable[[], None] = lambda: None,
+        backend: httpcore.NetworkBackend | None = None,
+    ) -> None:
+        self._backend = backend or httpcore.SyncBackend()
+        self._on_slow_connect = on_slow_connect
         self._clock = clock
         self._timeout = timeout
         self._open: WeakSet[MeteredStream] = WeakSet()
@@ -171,10 +181,22 @@ class MeteredBackend(httpcore.NetworkBackend):
         socket_options: Iterable[SOCKET_OPTION] | None = None,
     ) -> httpcore.NetworkStream:
         self._check()
-        stream = self._backend.connect_tcp(host, port, timeout, local_address, socket_options)
+        connect = partial(
+            self._backend.connect_tcp, host, port, local_address=local_address, socket_options=socket_options
+        )
+        stream = self._connect(connect, timeout)
         metered = MeteredStream(stream, self._clock, self._timeout, self._register)
         self._register(metered)
         return metered
+
+    def _connect(self, connect: Callable[..., httpcore.NetworkStream], timeout: float | None) -> httpcore.NetworkStream:
+        """Connect in two tries, and tell in between that it takes long."""
+        if timeout is None or timeout > SLOW_CONNECT:
+            with suppress(httpcore.ConnectTimeout):
+                return connect(timeout=SLOW_CONNECT)
+            self._on_slow_connect()
+            timeout = None if timeout is None else timeout - SLOW_CONNECT
+        return connect(timeout=timeout)
 
     def abort(self) -> None:
         """Shut all sockets down, and open no more."""

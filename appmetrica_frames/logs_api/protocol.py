@@ -153,7 +153,8 @@ class ProtocolState:
     def wait_after_failure(self, error: AppMetricaError, at: float) -> Wait:
         """Return the pause after a 5xx or a network fault."""
         pause = self.budget.after_failure(error)
-        return Wait(pause, f"try {self.budget.failures}: {error}", self.patience.waited(at))
+        reason, notice = f"try {self.budget.failures}: {error}", self.budget.describe_failure(error)
+        return Wait(pause, reason, self.patience.waited(at), notice=notice)
 
 
 def export_protocol(

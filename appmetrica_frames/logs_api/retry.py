@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from .steps import Response
 
 MIN_PAUSE = 1.0  # after a quota whose Retry-After is shorter
+NOTICED_FAILURES = 2  # in a row; the second comes a second after the first
 MAX_BACKOFF = 60.0
 MAX_RETRY_AFTER = 64  # characters of the header that are read
 
@@ -54,6 +55,11 @@ class RetryBudget:
         if self.failures > self.policy.retries:
             raise error
         return self._backoff(self.failures)
+
+    def describe_failure(self, error: AppMetricaError) -> str:
+        """Return what users should know of the last failure: a single one passes without a word."""
+        tries = f"try {self.failures + 1} of {self.policy.retries + 1}"
+        return f"trying again ({tries}): {error}" if self.failures == NOTICED_FAILURES else ""
 
     def after_quota(self, response: Response, waited: float) -> float:
         """Return the pause after a 429 or 420; raise its error once ``prepare_timeout`` does not allow another."""

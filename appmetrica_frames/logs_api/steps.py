@@ -113,6 +113,8 @@ class Wait:
     recheck
         If other jobs of this process come first: how often to look, in seconds, whether they still do. If they do not,
         the wait ends.
+    notice
+        What users should be told before it, if anything.
     """
 
     seconds: float
@@ -123,6 +125,7 @@ class Wait:
     part: Part = WHOLE
     older_file_at: float | None = None
     recheck: float | None = None
+    notice: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from http import HTTPStatus
@@ -23,14 +24,23 @@ from .texts import MAX_JSON, decode_text, parse_document, read_raw
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from appmetrica_frames.progress import ProgressReporter
     from appmetrica_frames.util.clock import Clock
     from appmetrica_frames.util.config import Secret
 
+log = logging.getLogger("appmetrica_frames")
+
 MAX_CONNECTIONS = 10
 KEEPALIVE = 5.0  # seconds
+CONNECT_ERRORS = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpcore.ConnectError,
+    httpcore.ConnectTimeout,
+    httpcore.ProxyError,
+)
 HTTP_ERRORS = (
     httpx.HTTPError,
     httpcore.TimeoutException,
@@ -81,7 +91,7 @@ class ResponseBody:
 class HttpResponse:
     """A response whose headers are there, and whose body is still to be read."""
 
-    def __init__(self, response: httpx.Response, mask: TokenMask, clock: Clock, sent_at: float) -> None:
+    def __init__(self, response: httpx.Response, mask: TokenMask, clock: Clock, sent_at: float, *, origin: str) -> None:
         self.status = response.status_code
         self.headers = {name.lower(): mask.text(value) for name, value in response.headers.items()}
         self._response = response
@@ -90,6 +100,7 @@ class HttpResponse:
         self._mask = mask
         self._clock = clock
         self._sent_at = sent_at
+        self._origin = origin
 
     def body(self, reporter: ProgressReporter) -> ResponseBody:
         """Return the body, to be read once."""
@@ -97,7 +108,7 @@ class HttpResponse:
 
     def iter_raw(self, when: str) -> Iterator[bytes]:
         """Yield the bytes of the body as they come; `when` is for the text of an error."""
-        with _as_download_error(when, self._mask):
+        with _as_download_error(when, self._mask, self._origin):
             for chunk in self._response.iter_raw():
                 self._stream.pace.advance(len(chunk))
                 yield chunk
@@ -129,14 +140,21 @@ class HttpResponse:
 
 
 class Connection:
-    """A connection to one origin that carries the token there and nowhere else; a context manager."""
+    """A connection to one origin that carries the token there and nowhere else; a context manager.
+
+    Attributes
+    ----------
+    notify
+        Is told, while a request is under way, what its user should know. Default: the log.
+    """
 
     def __init__(self, origin: str, token: Secret, *, network_timeout: float, clock: Clock) -> None:
         self.origin = origin
         self.clock = clock
         self.mask = TokenMask(token)
+        self.notify: Callable[[str], None] = log.warning
         self._scope = ExitStack()
-        self._transport = _MeteredTransport(httpx.URL(origin), clock, network_timeout)
+        self._transport = _MeteredTransport(httpx.URL(origin), clock, network_timeout, self._notify_slow)
         self._client = httpx.Client(
             base_url=origin,
             headers={
@@ -172,13 +190,17 @@ class Connection:
         """
         headers = {} if cache_control is None else {"Cache-Control": cache_control}
         sent_at = self.clock.now() if sent_at is None else sent_at
-        with _as_download_error("before it answered", self.mask):
+        with _as_download_error("before it answered", self.mask, self.origin):
             request = self._client.build_request("GET", path, params=list(params), headers=headers)
-            return HttpResponse(self._client.send(request, stream=True), self.mask, self.clock, sent_at)
+            response = self._client.send(request, stream=True)
+            return HttpResponse(response, self.mask, self.clock, sent_at, origin=self.origin)
 
     def abort(self) -> None:
         """Break off whatever another thread does with the connection; it gets a `DownloadError`."""
         self._transport.abort()
+
+    def _notify_slow(self) -> None:
+        self.notify(f"{self.origin} has not accepted the connection yet: still trying")
 
     def get(self, path: str, params: Iterable[tuple[str, str]] = ()) -> Response:
         """Return the response to a GET with its text."""
@@ -205,10 +227,10 @@ class Connection:
 class _MeteredTransport(httpx.BaseTransport):
     """httpx's own transport, over sockets that bound each phase of a response in time."""
 
-    def __init__(self, origin: httpx.URL, clock: Clock, timeout: float) -> None:
+    def __init__(self, origin: httpx.URL, clock: Clock, timeout: float, on_slow_connect: Callable[[], None]) -> None:
         # Loading the certificates takes longer than many a request: once per process, and not without TLS.
         context = _certificates() if origin.scheme == "https" else None
-        self._backend = MeteredBackend(clock, timeout)
+        self._backend = MeteredBackend(clock, timeout, on_slow_connect=on_slow_connect)
         self._pool = httpcore.ConnectionPool(
             ssl_context=context,
             proxy=_environment_proxy(origin, context),
@@ -274,14 +296,16 @@ def _to_httpcore(url: httpx.URL) -> httpcore.URL:
 
 
 @contextmanager
-def _as_download_error(when: str, mask: TokenMask) -> Iterator[None]:
+def _as_download_error(when: str, mask: TokenMask, origin: str) -> Iterator[None]:
     try:
         yield
     except HTTP_ERRORS as error:
         mask.error(error)
         text = str(error) or type(error).__name__
         _forget_frames(error)
-        raise DownloadError(f"The connection to the server broke {when}: {text}. Try again later.") from error
+        if isinstance(error, CONNECT_ERRORS):
+            raise DownloadError(f"{origin} cannot be reached: {text}. Check the network and this address.") from error
+        raise DownloadError(f"The connection to {origin} broke {when}: {text}. Try again later.") from error
 
 
 def _forget_frames(error: BaseException | None) -> None:

@@ -58,8 +58,7 @@ def parse_date_range(
     seconds). `zone` looks that time zone up; it is called only where one of the ends needs it.
     """
     if since is None or until is None:
-        missing = " and ".join(name for name, end in (("date_since", since), ("date_until", until)) if end is None)
-        raise InvalidRequestError(f"{resource} needs {missing}, for example date_since='2024-07-01'.")
+        raise InvalidRequestError(_describe_missing(since, until, resource=resource))
     ends = _parse_end(since, time.min, name="date_since"), _parse_end(until, LAST_SECOND, name="date_until")
     if _are_mixed(*ends):
         raise InvalidRequestError(
@@ -95,6 +94,12 @@ def refuse_dates(since: Moment | None, until: Moment | None, *, resource: str) -
     """Refuse dates for a resource that exports its whole current set."""
     if since is not None or until is not None:
         raise InvalidRequestError(f"{resource} takes no dates: it exports the whole current set. Drop them.")
+
+
+def _describe_missing(since: Moment | None, until: Moment | None, *, resource: str) -> str:
+    ends = ("date_since", since, "2024-07-01"), ("date_until", until, "2024-07-07")
+    missing = {name: f"{name}={example!r}" for name, end, example in ends if end is None}
+    return f"{resource} needs {' and '.join(missing)}, for example {', '.join(missing.values())}."
 
 
 def _parse_end(value: Any, time_of_day: time, *, name: str) -> _End:

@@ -222,7 +222,7 @@ def _check_fields(kind: catalog.Resource, fields: Iterable[str] | None, declared
     if fields is None:
         return (*kind.fields, *sorted(declared - set(kind.fields)))
     if isinstance(fields, str):
-        raise InvalidRequestError(f"fields takes a list of names: write fields=[{fields!r}].")
+        raise InvalidRequestError(f"fields takes a list of names: write fields={_split_names(fields)!r}.")
     wanted = tuple(fields)
     if not wanted:
         raise InvalidRequestError("fields is empty: name at least one, or leave it out for every documented field.")
@@ -233,8 +233,16 @@ def _check_fields(kind: catalog.Resource, fields: Iterable[str] | None, declared
     return wanted
 
 
+def _split_names(text: str) -> list[str]:
+    """Return the names in a text like ``a, b``."""
+    return [name.strip() for name in text.split(",") if name.strip()] or [text]
+
+
 def _check_field(kind: catalog.Resource, name: object, declared: frozenset[str]) -> None:
-    if not isinstance(name, str) or not name.strip() or "," in name:
+    if isinstance(name, str) and "," in name:
+        names = ", ".join(map(repr, _split_names(name)))
+        raise InvalidRequestError(f"A field name is a text without commas, not {name!r}: write {names}.")
+    if not isinstance(name, str) or not name.strip():
         raise InvalidRequestError(f"A field name is a text without commas, not {name!r}.")
     if name in kind.known_fields or name in declared:
         return

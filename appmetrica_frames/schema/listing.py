@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from appmetrica_frames.util.caller import raise_at_caller
+
 from . import catalog
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def list_resources() -> pl.DataFrame:
     )
 
 
+@raise_at_caller
 def list_fields(resource: str) -> pl.DataFrame:
     """List the fields of an export resource.
 

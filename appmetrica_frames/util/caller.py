@@ -1,22 +1,31 @@
-"""Warnings that point at the line of the user, however deep in the package they arise."""
+"""Errors and warnings that point at the line of the user, however deep in the package they arise."""
 
 from __future__ import annotations
 
+import functools
+import logging
+import os
 import sys
 import warnings
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, ParamSpec, TypeAlias, TypeVar
+
+from appmetrica_frames.errors import AppMetricaError, InvalidRequestError
 
 from .terminal import escape_controls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
-PACKAGE = str(Path(__file__).parents[1])
+P = ParamSpec("P")
+R = TypeVar("R")
 
+PACKAGE = str(Path(__file__).parents[1]) + os.sep  # a script of the user may lie in appmetrica_frames_reports/
+
+log = logging.getLogger("appmetrica_frames")
 
 Warned: TypeAlias = tuple[str, type[Warning]]
 
@@ -41,6 +50,37 @@ def warn_caller(message: str, category: type[Warning]) -> None:
         collected.append((message, category))
         return
     warnings.warn(escape_controls(message), category, stacklevel=_levels_to_caller())
+
+
+def raise_at_caller(function: Callable[P, R]) -> Callable[P, R]:
+    """Have the tracebacks of our own errors end at the line that called the function.
+
+    An `AppMetricaError` says what is wrong with the call, the server or the data: the frames below that line help
+    nobody. The log has them at the level ``DEBUG``. Any other error is a fault of ours, and keeps its traceback.
+    """
+
+    @functools.wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except AppMetricaError as error:
+            cut_traceback(error)
+            raise  # without an operand, it adds no frame to the traceback
+
+    return call
+
+
+def cut_traceback(error: AppMetricaError) -> None:
+    """Remove the frames of an error and of those of ours that led to it; the log gets them."""
+    log.debug("%s", type(error).__name__, exc_info=error)
+    is_misuse = isinstance(error, InvalidRequestError)  # its cause is what Python says about the wrong value
+    seen: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in seen:
+        seen.append(cause)
+        if is_misuse or isinstance(cause, AppMetricaError):
+            cause.__traceback__ = None
+        cause = cause.__cause__ or cause.__context__
 
 
 def _levels_to_caller() -> int:

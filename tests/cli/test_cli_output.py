@@ -234,12 +234,12 @@ class Interrupter:
         (["read", "events", *DAY, "--cache-dir", ""], "--cache-dir is empty"),
         (["cache", "ls", "--cache-dir", ""], "--cache-dir is empty"),
         (["cache", "clear", "--cache-dir", ""], "--cache-dir is empty"),
-        (["read", "events", *DAY, "--base-url", ""], "base_url is empty"),
-        (["apps", "--base-url", ""], "base_url is empty"),
-        (["read", "events", *DAY, "--max-age", "9" * 5000], "max_age must be a finite number of seconds"),
+        (["read", "events", *DAY, "--base-url", ""], "--base-url is empty"),
+        (["apps", "--base-url", ""], "--base-url is empty"),
+        (["read", "events", *DAY, "--max-age", "9" * 5000], "--max-age must be a finite number of seconds"),
         (["read", "events", *DAY, "--filters", "event_name=\udcff"], "--filters takes UTF-8 text"),
         (["read", "events", *DAY, "--fields", "a\udcff"], "--fields takes UTF-8 text"),
-        (["read", "events", "--application-id", "9" * 5000, *DAY[2:]], "application_id is the application's number"),
+        (["read", "events", "--application-id", "9" * 5000, *DAY[2:]], "--application-id is the application's number"),
     ],
 )
 @pytest.mark.skipif(sys.platform == "win32", reason="arguments are Unicode there")
