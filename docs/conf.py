@@ -24,6 +24,7 @@ extensions = [
 ]
 exclude_patterns = ["extensions", "static"]
 default_role = "py:obj"
+smartquotes = False  # messages and code are shown as they are
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"(?!appmetrica_frames).*"),  # types of other packages: the build needs no network

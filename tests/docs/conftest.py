@@ -1,9 +1,12 @@
-"""A server whose files are ready at once, so that the examples wait for nothing."""
+"""A server whose files are ready at once, so that the examples wait for nothing; the built documentation."""
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
 
 ACCEPTED = 202
+ROOT = Path(__file__).parents[2]
 
 
 class PatientProxy:
@@ -74,3 +78,20 @@ def ready_url(server: Emulator) -> Iterator[str]:
     proxy = PatientProxy(server)
     yield proxy.base_url
     proxy.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the built documentation."""
+    folder = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-n", "-W", "--keep-going", "-q", "-d"]
+    ran = subprocess.run(
+        [*command, folder / "doctrees", "docs", folder / "html"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return folder / "html"

@@ -105,6 +105,9 @@ def check_reading(names: dict[str, Any]) -> None:
     assert names["rows"] > 0
     assert names["windows"]["state"].to_list() == ["cached"]
     assert {export.resource for export in Cache().ls()} == {"installations"}, "nothing is requested before collect"
+    assert names["last_days"].collect().height > 0
+    (fetched,) = (export for export in Cache().ls() if export.resource == "events")
+    assert fetched.request["date_since"] == "2024-06-24 00:00:00", "one week of the month"
 
 
 def check_ranges(names: dict[str, Any]) -> None:
@@ -118,7 +121,11 @@ def check_recipes(names: dict[str, Any]) -> None:
 
 
 def check_datasets(names: dict[str, Any]) -> None:
+    import duckdb
+
     assert names["done"]["rows"].sum() == names["synced"].collect().height > 0
+    (query,) = blocks("sql", page("api/datasets"))
+    assert sum(count for _, count in duckdb.sql(query).fetchall()) == names["synced"].collect().height
 
 
 def check_types(names: dict[str, Any]) -> None:

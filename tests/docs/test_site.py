@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,22 +72,6 @@ def public_names() -> Iterator[tuple[str, Any]]:
         for part, member in vars(thing).items() if inspect.isclass(thing) else ():
             if not part.startswith("_") and (inspect.isfunction(member) or isinstance(member, property)):
                 yield f"{name}.{part}", member
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-n", "-W", "--keep-going", "-q", "-d"]
-    ran = subprocess.run(
-        [*command, folder / "doctrees", "docs", folder / "html"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    return folder / "html"
 
 
 @pytest.fixture(scope="module")
