@@ -24,7 +24,7 @@ extensions = [
 ]
 exclude_patterns = ["extensions", "static"]
 default_role = "py:obj"
-smartquotes = False  # messages and code are shown as they are
+smartquotes_action = "D"  # dashes only: messages are shown with the quotes that they have
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"(?!appmetrica_frames).*"),  # types of other packages: the build needs no network
