@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from http.client import HTTPConnection, HTTPResponse
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,11 +84,19 @@ def ready_url(server: Emulator) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of the built documentation."""
-    folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "sphinx", "-b", "html", "-n", "-W", "--keep-going", "-q", "-d"]
+    """Return the folder of the documentation, which is built once, however many processes run the tests."""
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with FileLock(folder / "site.lock"):
+        if not (folder / "site" / "built").exists():
+            _build(folder / "site")
+    return folder / "site" / "html"
+
+
+def _build(folder: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-n", "-W", "--keep-going", "-q", "-E", "-a"]
     ran = subprocess.run(
-        [*command, folder / "doctrees", "docs", folder / "html"],
+        [*command, "-d", folder / "doctrees", "docs", folder / "html"],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -94,4 +104,4 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert (ran.returncode, ran.stderr) == (0, "")
-    return folder / "html"
+    (folder / "built").touch()
