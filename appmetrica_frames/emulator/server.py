@@ -185,7 +185,7 @@ class Emulator:
 
     @property
     def calls(self) -> Plan:
-        """The faults of `get_active_queries` and Management API calls, by their number."""
+        """The faults of ``get_active_queries`` and Management API calls, by their number."""
         return self._get_plans().calls
 
     @property

@@ -1,14 +1,19 @@
-"""A server whose files are ready at once, so that the examples wait for nothing."""
+"""A server whose files are ready at once, so that the examples wait for nothing; the built documentation."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
+from filelock import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +21,7 @@ if TYPE_CHECKING:
     from appmetrica_frames.emulator import Emulator
 
 ACCEPTED = 202
+ROOT = Path(__file__).parents[2]
 
 
 class PatientProxy:
@@ -74,3 +80,28 @@ def ready_url(server: Emulator) -> Iterator[str]:
     proxy = PatientProxy(server)
     yield proxy.base_url
     proxy.close()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of the documentation, which is built once, however many processes run the tests."""
+    own = tmp_path_factory.getbasetemp()
+    folder = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    with FileLock(folder / "site.lock"):
+        if not (folder / "site" / "built").exists():
+            _build(folder / "site")
+    return folder / "site" / "html"
+
+
+def _build(folder: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-b", "html", "-n", "-W", "--keep-going", "-q", "-E", "-a"]
+    ran = subprocess.run(
+        [*command, "-d", folder / "doctrees", "docs", folder / "html"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    (folder / "built").touch()

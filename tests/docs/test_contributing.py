@@ -74,6 +74,8 @@ def test_every_command_that_is_shown_exists(command: list[str]) -> None:
     program, *rest = command
     if program.startswith((".ci/", "scripts/")):
         assert (ROOT / program).is_file()
+    elif rest[:2] == ["-m", "http.server"]:  # Python's own
+        assert program == ".venv/bin/python"
     elif rest[:1] == ["-m"]:
         assert program == ".venv/bin/python"
         assert find_spec(f"{rest[1]}.__main__") if (ROOT / rest[1]).is_dir() else is_there(module_path(rest[1]), ROOT)

@@ -132,7 +132,7 @@ class Cut(Fault):
 
 @dataclass(frozen=True)
 class Frame(Fault):
-    """The same body in another framing; `gzip=None` keeps the negotiated content encoding."""
+    """The same body in another framing; ``gzip=None`` keeps the negotiated content encoding."""
 
     framing: Framing
     gzip: bool | None = None

@@ -1,4 +1,4 @@
-"""What the README says is so: its examples run, its tables are complete, its options exist."""
+"""What the README and the documentation say is so: examples run, tables are complete, options exist."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 from datetime import date
+from itertools import dropwhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,54 +22,167 @@ from appmetrica_frames.engine import options as words
 from appmetrica_frames.schema.listing import DTYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from appmetrica_frames import CachedExport
 
 STORE = "APPMETRICA_CACHE_DIR"
 TOKEN = "emulator-token"
-README = Path(__file__).parents[2].joinpath("README.md").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+ALL = "\n".join(page.read_text("utf-8") for page in PAGES)
+LONGEST_README = 200
+DESTRUCTIVE = re.compile(r"\.(?:clear|remove|prune)\(|\bcache (?:clear|remove|prune)\b|\brm \b|unlink\(|rmtree\(")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+def page(name: str) -> str:
+    return (ROOT / "docs" / f"{name}.md").read_text("utf-8")
+
+
+def blocks(language: str, text: str = ALL) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
 
 def commands() -> list[list[str]]:
-    """Return the words of every command of ours that the README shows."""
+    """Return the words of every command of ours that is shown."""
     lines = "\n".join(blocks("sh")).replace("\\\n", " ").splitlines()
-    split = [shlex.split(part) for line in lines for part in line.split("&&")]
-    return [words[1:] for words in split if words and words[0].endswith("appmetrica-frames")]
+    split = [shlex.split(part, comments=True) for line in lines for part in re.split(r"&&|\||;", line)]
+    unset = [list(dropwhile(lambda word: re.match(r"[A-Z_]+=", word), words)) for words in split]
+    return [words[1:] for words in unset if words and words[0].endswith("appmetrica-frames")]
 
 
-def test_the_examples_run_one_after_another(
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).with_suffix("").as_posix()
+
+
+RUNNING = [path for path in PAGES if blocks("python", path.read_text("utf-8"))]
+
+
+@pytest.fixture
+def run_page(
     server: Emulator, ready_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+) -> Callable[[Path], dict[str, Any]]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("APPMETRICA_TOKEN", server.token)
     monkeypatch.setenv("APPMETRICA_BASE_URL", ready_url)
-    names: dict[str, Any] = {}
-    for block in blocks("python"):
-        exec(compile(block, "README.md", "exec"), names)  # noqa: S102 - that is the test
-    assert names["purchases"].height > 0
-    assert names["rows"] == names["frame"].shape[0] == names["by_country"]["installs"].sum() == names["installs"].height
-    assert names["rows"] > 0
-    assert names["sessions"].height > 0
-    assert names["sessions"]["session_start_timestamp"].dt.date().unique().to_list() == [date(2024, 7, 1)]
-    assert names["plan"].exports == ()
-    assert names["done"]["rows"].sum() == names["synced"].collect().height == names["rows"]
-    assert names["windows"]["state"].to_list() == ["cached"]
-    assert names["all_installs"]["application_id"].unique().to_list() == [1111, 2222]
-    planned = names["plan_appmetrica"]("events", **names["quarter"])["state"]
-    assert planned.to_list() == ["settled"] * 13
-    assert names["quarter_devices"] == names["quarter_events"]["appmetrica_device_id"].n_unique()
-    assert names["profiles"].columns == ["profile_id", "favourite category"]
-    resources = {"installations", "events", "sessions_starts", "profiles_v2"}
-    assert {export.resource for export in Cache().exports()} == resources
+
+    def run(path: Path) -> dict[str, Any]:
+        names: dict[str, Any] = {"__name__": "__main__"}
+        for block in blocks("python", path.read_text("utf-8")):
+            exec(compile(block, str(path.relative_to(ROOT)), "exec"), names)  # noqa: S102 - that is the test
+        return names
+
+    return run
+
+
+@pytest.mark.parametrize("path", RUNNING, ids=name_of)
+def test_the_examples_of_a_page_run_one_after_another(
+    path: Path, run_page: Callable[[Path], dict[str, Any]], server: Emulator
+) -> None:
+    names = run_page(path)
+    CHECKS.get(name_of(path), lambda _: None)(names)
     exports = {exchange.query for exchange in server.exchanges if "/export/" in exchange.path}
     assert server.preparations == len(exports), "each is prepared once"
 
 
+def cached_exports() -> list[CachedExport]:
+    return Cache().ls()
+
+
+def check_readme(names: dict[str, Any]) -> None:
+    assert names["by_country"]["installs"].sum() == names["installs"].height > 0
+    assert {export.resource for export in cached_exports()} == {"installations", "events"}
+
+
+def check_quickstart(names: dict[str, Any]) -> None:
+    assert names["by_country"]["installs"].sum() == names["installs"].height > 0
+
+
+def check_requests(names: dict[str, Any]) -> None:
+    assert names["purchases"].height > 0
+    assert names["sessions"].height > 0
+    assert names["sessions"]["session_start_timestamp"].dt.date().unique().to_list() == [date(2024, 7, 1)]
+    assert {export.resource for export in cached_exports()} == {"events", "sessions_starts"}
+
+
+def check_reading(names: dict[str, Any]) -> None:
+    assert names["rows"] == names["frame"].shape[0] == names["by_country"]["installs"].sum() == names["installs"].height
+    assert names["rows"] > 0
+    assert names["windows"]["state"].to_list() == ["cached"]
+    assert {export.resource for export in cached_exports()} == {"installations"}, "nothing is requested before collect"
+    assert names["last_days"].collect().height > 0
+    (fetched,) = (export for export in cached_exports() if export.resource == "events")
+    assert fetched.request["date_since"] == "2024-06-24 00:00:00", "one week of the month"
+
+
+def check_ranges(names: dict[str, Any]) -> None:
+    planned = names["plan_appmetrica"]("events", **names["quarter"])["state"]
+    assert planned.to_list() == ["settled"] * 13
+    assert names["quarter_devices"] == names["quarter_events"]["appmetrica_device_id"].n_unique()
+
+
+def check_recipes(names: dict[str, Any]) -> None:
+    assert names["all_installs"]["application_id"].unique().to_list() == [1111, 2222]
+
+
+def check_datasets(names: dict[str, Any]) -> None:
+    import duckdb
+
+    assert names["done"]["rows"].sum() == names["synced"].collect().height > 0
+    (query,) = blocks("sql", page("api/datasets"))
+    assert sum(count for _, count in duckdb.sql(query).fetchall()) == names["synced"].collect().height
+
+
+def check_types(names: dict[str, Any]) -> None:
+    assert names["profiles"].columns == ["profile_id", "favourite category"]
+    assert names["opened"].collect().height == names["purchases"].height > 0
+
+
+def check_cache(names: dict[str, Any]) -> None:
+    assert names["plan"].exports == ()
+
+
+CHECKS: dict[str, Callable[[dict[str, Any]], None]] = {
+    "README": check_readme,
+    "docs/quickstart": check_quickstart,
+    "docs/recipes": check_recipes,
+    "docs/api/datasets": check_datasets,
+    "docs/guides/requests": check_requests,
+    "docs/guides/reading": check_reading,
+    "docs/guides/ranges": check_ranges,
+    "docs/guides/types": check_types,
+    "docs/guides/cache": check_cache,
+}
+
+
+def test_pages_with_checks_have_examples() -> None:
+    assert set(CHECKS) <= set(map(name_of, RUNNING))
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.read_text("utf-8").splitlines()) <= LONGEST_README
+
+
+def is_destructive(line: str) -> bool:
+    return bool(DESTRUCTIVE.search(line)) and not re.search("dry.run", line)
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
+def test_nothing_that_people_paste_removes_anything(path: Path) -> None:
+    text = path.read_text("utf-8")
+    lines = "\n".join(block for language in ("python", "sh") for block in blocks(language, text)).replace("\\\n", " ")
+    assert [line for line in lines.splitlines() if is_destructive(line)] == []
+
+
+def test_a_destructive_line_would_be_noticed() -> None:
+    assert is_destructive("Cache().clear()")
+    assert is_destructive("appmetrica-frames cache prune --older-than 60")
+    assert not is_destructive("appmetrica-frames cache prune --older-than 60 --dry-run")
+
+
 def test_the_first_example_is_short() -> None:
-    assert len(blocks("python")[0].strip().splitlines()) <= 15
+    assert len(blocks("python", README.read_text("utf-8"))[0].strip().splitlines()) <= 15
 
 
 def known_commands(group: Any = None, *path: str) -> dict[tuple[str, ...], Any]:
@@ -99,7 +213,7 @@ def test_every_option_spoken_of_exists() -> None:
     known = [option for command in known_commands().values() for option in command.params]
     options = {spelt for option in known for spelt in (*option.opts, *option.secondary_opts)}
     options |= options_of_all()
-    assert set(re.findall(r"`(-[-\w]+)`", README)) <= options
+    assert set(re.findall(r"`(-[-\w]+)`", page("command_line"))) <= options
 
 
 def tree(lines: list[str]) -> dict[str, list[str]]:
@@ -116,7 +230,7 @@ def tree(lines: list[str]) -> dict[str, list[str]]:
 
 
 def test_the_tree_of_errors_is_the_real_one() -> None:
-    (text,) = (block for block in blocks("text") if block.startswith("AppMetricaError"))
+    (text,) = (block for block in blocks("text", page("api/errors")) if block.startswith("AppMetricaError"))
     drawn = tree([line for line in text.splitlines() if line])
     real = {
         name: [base.__name__ for base in kind.__bases__]
@@ -134,7 +248,7 @@ def test_the_tree_of_errors_is_the_real_one() -> None:
 
 def shown_messages() -> dict[str, str]:
     (table,) = re.findall(
-        r"^\| error \| you read, for example \| what to do \|\n\|---.*\n((?:\|.*\n)+)", README, re.MULTILINE
+        r"^\| error \| you read, for example \| what to do \|\n\|---.*\n((?:\|.*\n)+)", page("api/errors"), re.MULTILINE
     )
     rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]
     assert all(len(row) == 3 and row[2] for row in rows)
@@ -208,12 +322,12 @@ def test_the_messages_shown_are_those_that_are_read(misbehaving: Emulator) -> No
 
 def test_every_dtype_is_in_the_table_of_types() -> None:
     assert set(DTYPES.values()) == set(
-        re.findall(r"^\| [^|]+ \| `([^`]+)` \| `[^`]+\[pyarrow\]`", README, re.MULTILINE)
+        re.findall(r"^\| [^|]+ \| `([^`]+)` \| `[^`]+\[pyarrow\]`", page("guides/types"), re.MULTILINE)
     )
 
 
 def test_every_public_name_word_and_setting_is_spoken_of() -> None:
-    mentioned = set(re.findall(r"\w+", README))
+    mentioned = set(re.findall(r"\w+", ALL))
     assert set(appmetrica_frames.__all__) - mentioned == {"__version__"}
     assert set(inspect.signature(Client).parameters) <= mentioned
     shared = set(inspect.signature(words.build_options).parameters) - {"clock", "find_zone"}
@@ -222,11 +336,11 @@ def test_every_public_name_word_and_setting_is_spoken_of() -> None:
 
 
 def test_the_commands_of_the_first_page_install_the_extras_that_exist() -> None:
-    project = Path(__file__).parents[2].joinpath("pyproject.toml").read_text("utf-8")
-    for extra in re.findall(r"'\.\[(\w+)\]'", README):
+    project = ROOT.joinpath("pyproject.toml").read_text("utf-8")
+    for extra in re.findall(r"'\.\[(\w+)\]'", ALL):
         assert re.search(rf"^{extra} = \[", project, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", ["APPMETRICA_TOKEN", "APPMETRICA_BASE_URL", "APPMETRICA_CACHE_DIR"])
 def test_every_variable_is_spoken_of(name: str) -> None:
-    assert f"`{name}`" in README
+    assert f"`{name}`" in page("guides/settings")

@@ -1,1 +1,0 @@
-"""The API reference, generated from the docstrings."""
