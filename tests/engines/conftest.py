@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 import pytest
 
 from appmetrica_frames import Client, sync_appmetrica
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "guides" / "engines.md"
 AUGUST_10 = 1_723_248_000.0
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds
 
 
 def require(found: object, what: str) -> None:
@@ -116,3 +117,18 @@ def ambush() -> Iterator[Ambush]:
     prepared = Ambush()
     yield prepared
     prepared.close()
+
+
+@pytest.fixture
+def grown(month: Month, tmp_path: Path) -> tuple[Path, Callable[[], int]]:
+    """Return a copy of the dataset, and what replaces a day by one with more row groups, as a sync does."""
+    copy = shutil.copytree(month.dataset, tmp_path / "events")
+
+    def grow() -> int:
+        (path,) = copy.glob("*/date=2024-07-10/data.parquet")
+        more = pl.concat([pl.read_parquet(path, hive_partitioning=False)] * 50)
+        more.write_parquet(path.with_suffix(".new"), row_group_size=1000)
+        path.with_suffix(".new").replace(path)
+        return more.height
+
+    return copy, grow

@@ -68,6 +68,14 @@ def test_every_id_and_time_is_exact(recipe: dict[str, Any], month: Month) -> Non
     assert to_polars(answer).cast(dict(expected.schema)).sort(pl.all()).equals(expected.sort(pl.all()))
 
 
+def test_a_frame_made_after_a_sync_has_all_rows(recipe: dict[str, Any], grown: tuple[Path, Callable[[], int]]) -> None:
+    place, grow = grown
+    day = [("date", "==", "2024-07-10")]
+    before = len(read(place, filters=day))
+    after = grow()
+    assert len(read(place, filters=day)) == after > before
+
+
 def test_the_benchmark_asks_all_engines_the_same(
     recipe: dict[str, Any], month: Month, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -116,6 +116,14 @@ def test_every_id_and_time_is_exact(spark: Any, month: Month) -> None:
     assert expected["appmetrica_device_id"].max() > 2**63  # type: ignore[operator]
 
 
+def test_a_frame_made_after_a_sync_has_all_rows(spark: Any, grown: tuple[Path, Callable[[], int]]) -> None:
+    place, grow = grown
+    day = "date = '2024-07-10'"
+    before = spark.read.parquet(str(place)).where(day).count()
+    after = grow()
+    assert spark.read.parquet(str(place)).where(day).count() == after > before
+
+
 def test_the_benchmark_asks_all_engines_the_same(spark: Any, month: Month, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(ROOT)
     from benchmarks.engines import query_polars, query_spark
