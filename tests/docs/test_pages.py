@@ -87,7 +87,7 @@ def test_the_examples_of_a_page_run_one_after_another(
 
 
 def cached_exports() -> list[CachedExport]:
-    return Cache().ls()
+    return Cache().exports()
 
 
 def check_readme(names: dict[str, Any]) -> None:

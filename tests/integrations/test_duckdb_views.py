@@ -85,6 +85,39 @@ def test_a_tool_with_an_older_duckdb_can_open_the_file(parameters: dict[str, Any
     assert ask(parameters["duckdb"], question) == [("v1.0.0+",)]
 
 
+def test_a_filter_by_time_as_bi_tools_write_it_leaves_the_other_days_unopened(parameters: dict[str, Any]) -> None:
+    af.sync_appmetrica("installations", **parameters)
+    (plan,) = ask(
+        parameters["duckdb"],
+        "EXPLAIN ANALYZE SELECT count(*) FROM installations "
+        "WHERE date >= '2024-07-27 00:00:00.000000' AND date < '2024-07-29 00:00:00.000000'",
+    )
+    assert "2/3" in plan[1]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:duckdb-engine doesn't yet support reflection")
+def test_sqlalchemy_reads_the_views(parameters: dict[str, Any]) -> None:
+    pytest.importorskip("duckdb_engine")
+    import sqlalchemy
+
+    frame = af.sync_appmetrica("installations", **parameters)
+    engine = sqlalchemy.create_engine(f"duckdb:///{parameters['duckdb']}", connect_args={"read_only": True})
+    with engine.connect() as connection:
+        found = connection.execute(sqlalchemy.text("SELECT count(*), max(appmetrica_device_id) FROM installations"))
+        rows, largest = found.one()
+    assert rows == frame["rows"].sum()
+    assert largest == read_largest(parameters["to"])
+    assert sqlalchemy.inspect(engine).get_view_names(schema="main") == ["installations"]
+    engine.dispose()
+
+
+def read_largest(to: Path) -> int:
+    ids = pl.scan_parquet(to / "installations", hive_partitioning=True).select("appmetrica_device_id")
+    largest: int = ids.max().collect().item()
+    return largest
+
+
 def test_without_duckdb_the_extra_is_named(parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "duckdb", None)
     with pytest.raises(af.InvalidRequestError, match=r"pip install 'appmetrica-frames\[duckdb\]'"):
