@@ -39,6 +39,14 @@ def test_the_next_day_on_an_empty_cache_asks_only_for_what_is_not_settled(syncer
     assert syncer.requested(date_until="2024-07-30", **month) == []
 
 
+def test_a_file_never_seems_to_be_from_the_future(syncer: Syncer) -> None:
+    """Its instants are kept in microseconds, and the clock's are finer; here it stands still."""
+    for _ in range(5):
+        syncer.server.clock.advance(0.123_456_7)
+        syncer.sync(date_since="2024-07-29", refresh=True)
+        assert syncer.sync(date_since="2024-07-29")["action"].to_list() == ["kept"]
+
+
 def test_a_sync_within_max_age_asks_for_nothing(syncer: Syncer) -> None:
     syncer.sync()
     syncer.forget_cache()
