@@ -117,6 +117,8 @@ def run(
     retries: int = 0,
     clock: ManualClock | None = None,
     downloads: DownloadGate | None = None,
+    cache_control: str | None = None,
+    older_file_at: float | None = None,
 ) -> FetchResult:
     def drain(body: ResponseBody, part: Part) -> bool:
         return b"".join(body) == b"body"
@@ -125,7 +127,7 @@ def run(
     with Connection(server.base_url, Secret("canary-token"), network_timeout=5, clock=clock) as connection:
         return run_export(
             REQUEST,
-            None,
+            cache_control,
             receive or drain,
             connection=connection,
             retry_policy=RetryPolicy(retries=retries),
@@ -133,6 +135,7 @@ def run(
             reporter=NullReporter(),
             places=places,
             downloads=downloads,
+            older_file_at=older_file_at,
         )
 
 
@@ -283,6 +286,36 @@ def test_where_a_place_is_required_nothing_is_requested_without_one(raw_server: 
     assert run(raw_server(answers), places=places, clock=Clock()).parts == 2
     assert max(held(places.log)) == 1
     assert [event for event, _ in places.log[:4]] == ["refuse", "refuse", "refuse", "take"]
+
+
+@pytest.mark.parametrize("losses", [0, 1, 3])
+def test_a_job_keeps_its_place_until_its_file_is_told_from_an_older_one(losses: int, raw_server: Any) -> None:
+    """Another export would take the place meanwhile, and this one wait for it with its file ready."""
+    places, statuses, headers = CountedPlaces(1, required=True), ["202", "200"] * (1 + losses) + ["200"], []
+    log_at_body: list[list[str]] = []
+
+    def server(number: int, request: bytes) -> bytes:
+        headers.append(b"max-age" in request)
+        assert places.free == 0
+        return response(f"{statuses[len(headers) - 1]} Any", b"body")
+
+    def receive(body: ResponseBody, _: Part) -> bool:
+        log_at_body.append([event for event, _ in places.log])
+        return b"".join(body) == b"body"
+
+    older_file_at = ManualClock().now() - 60
+    run(raw_server(server), places=places, receive=receive, cache_control="max-age=5", older_file_at=older_file_at)
+    assert headers == [True, False] * (1 + losses) + [True]
+    assert log_at_body == [["take", *["reuse"] * (1 + losses), "release"]]  # a new job is behind those queued before
+    assert places.free == 1
+
+
+def test_a_place_that_was_kept_is_given_back_when_the_verification_fails(raw_server: Any) -> None:
+    places, statuses = CountedPlaces(1, required=True), iter(["202", "200", "403"])
+    server = raw_server(lambda *_: response(f"{next(statuses)} Any", b""))
+    with pytest.raises(af.AuthenticationError):
+        run(server, places=places, cache_control="no-cache", older_file_at=ManualClock().now() - 60)
+    assert places.free == 1
 
 
 def test_an_export_that_has_a_place_does_not_wait_for_another() -> None:

@@ -241,18 +241,21 @@ def test_random_walks(
     """Whatever is interrupted or lost: nothing is older than allowed, and resuming restarts no job."""
     server = ModelServer(kind, wanted, preparation, moves_repeated_max_age=moves)
     caller = Caller(server)
+    losses: dict[float, int] = {}  # before the call that ordered a job
     for policy, prepare_timeout, interrupted_after, pause, event, lost_at in calls:
         pending, began, moved = caller.pending, server.now, server.moved
         if pending is not None and server.now - pending.requested_at > DAY:
             pending = None
-        caller.lost_at = {lost_at}
+        caller.lost_at, lost = {lost_at}, server.losses
         try:
             result = caller.call(policy, prepare_timeout=prepare_timeout, interrupted_after=interrupted_after)
         except (Interrupted, PreparationTimeoutError, QuotaExceededError):
             pass
         else:
             check(caller, policy, result, began, pending)
-        if pending is not None and pending.parts == server.wanted:
+        if caller.pending is not None:
+            losses.setdefault(caller.pending.requested_at, lost)
+        if pending is not None and pending.parts == server.wanted and losses[pending.requested_at] == server.losses:
             assert server.moved == moved
         server.advance(pause)
         if event == "lost":
