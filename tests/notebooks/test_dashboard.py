@@ -210,6 +210,7 @@ def test_shares_of_too_few_users_are_not_shown(page: Chromium) -> None:
     shown = page.run(tiles)
     assert (shown["Stickiness"], shown["Crash-free users"]) == ("n/a", "n/a")
     assert "n/a" not in (shown["Users a day"], shown["Revenue a day"]), "counts and sums are what they are"
+    assert page.run('document.querySelector("#figures").innerText').count("too few users (20)") == 2
     retention = page.run(SEEN)["Retention by week of install"]
     assert retention.get("text", 0) < retention["rect"], "cells of few users have no number"
 
