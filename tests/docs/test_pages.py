@@ -230,7 +230,7 @@ def tree(lines: list[str]) -> dict[str, list[str]]:
 
 
 def test_the_tree_of_errors_is_the_real_one() -> None:
-    (text,) = (block for block in blocks("text", page("api/errors")) if block.startswith("AppMetricaError"))
+    (text,) = (block for block in blocks("text", page("guides/errors")) if block.startswith("AppMetricaError"))
     drawn = tree([line for line in text.splitlines() if line])
     real = {
         name: [base.__name__ for base in kind.__bases__]
@@ -247,10 +247,13 @@ def test_the_tree_of_errors_is_the_real_one() -> None:
 
 
 def shown_messages() -> dict[str, str]:
-    (table,) = re.findall(
-        r"^\| error \| you read, for example \| what to do \|\n\|---.*\n((?:\|.*\n)+)", page("api/errors"), re.MULTILINE
+    tables = re.findall(
+        r"^\| (?:error|warning) \| you read, for example \| what to do \|\n\|---.*\n((?:\|.*\n)+)",
+        page("guides/errors"),
+        re.MULTILINE,
     )
-    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in table.splitlines()]
+    assert len(tables) == 2
+    rows = [[cell.strip() for cell in line.strip("|\n").split("|")] for line in "".join(tables).splitlines()]
     assert all(len(row) == 3 and row[2] for row in rows)
     return {row[0].strip("`"): row[1] for row in rows}
 
@@ -286,7 +289,7 @@ def test_the_messages_shown_are_those_that_are_read(misbehaving: Emulator) -> No
     def read(name: str, **words: Any) -> None:
         assert said(server, **words).startswith(f"{name}: {shown[name]}")
 
-    read("InvalidRequestError", resource="evnts")
+    read("InvalidRequestError", date_until=None)
     read("MissingTokenError", token="")
     shown["NotCachedError"] = shown["NotCachedError"].replace("/home/me/.cache/appmetrica_frames", os.environ[STORE])
     read("NotCachedError", offline=True)
