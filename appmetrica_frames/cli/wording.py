@@ -25,13 +25,14 @@ _TEXT = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 # The first alternative that matches at a place counts: what the server says, paths and quoted texts stay as they are.
 _PYTHON = re.compile(
     rf"""
-      (?P<kept>The\ server\ says:.*)
+      (?P<kept>The\ server\ says:.*?(?=[Mm]ake\ the\ same\ call|\Z))
     | (?P<phrase>{"|".join(map(re.escape, _PHRASES))})
+    | (?P<aside>\ \(on\ the\ command\ line\ [^)]*\))
     | \bClient\((?P<setting>{_OPTION})=\.\.\.\)
     | (?<![\w/.-])(?P<name>{_OPTION})=
       (?P<value>\[[^\]]*\]|\{{[^}}]*\}}|{_TEXT}|True\b|\.\.\.|[\w:-]+(?:\.[\w:-]+)*)
     | (?<![\w/.-])(?P<item>filters|schema_overrides)\[(?P<key>{_TEXT})\]
-    | (?P<quoted>{_TEXT})
+    | (?<!\w)(?P<quoted>{_TEXT})
     | (?<![\w/.=-])(?P<unmistakable>{_UNMISTAKABLE})(?![\w/=])
     | ^(?P<subject>{_PLAIN})(?=\ (?:is|takes|names|caps|means)\b)
     | (?<=\bdrop\ )(?P<dropped>{_PLAIN})(?=[.,:;])
@@ -56,8 +57,8 @@ def _translate(found: re.Match[str]) -> str:
         return _format_argument(parts["name"], parts["value"])
     if "item" in parts:
         return f"{_flag(parts['item'])} {parts['key'][1:-1]}=..."
-    if "phrase" in parts:
-        return _PHRASES[parts["phrase"]]
+    if parts.keys() & {"phrase", "aside"}:
+        return _PHRASES.get(found[0], "")
     if parts.keys() & {"kept", "quoted"}:
         return found[0]
     return _flag(*parts.values())

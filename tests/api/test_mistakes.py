@@ -182,6 +182,19 @@ def test_warnings_of_expand_json_point_at_the_line_of_the_caller() -> None:
     assert [warning.filename for warning in caught] == [__file__]
 
 
+@pytest.mark.parametrize("name", ["ls", "info", "verify", "prune", "remove", "clear"])
+def test_warnings_of_the_cache_point_at_the_line_of_the_caller(name: str, client: af.Client) -> None:
+    af.read_appmetrica("installations", **EVENTS, client=client)
+    (record,) = af.Cache().directory.rglob("entry.json")
+    record.write_text("{")
+    arguments = {"resource": "installations"} if name == "remove" else {}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        getattr(af.Cache(), name)(**arguments)
+    assert {warning.filename for warning in caught} <= {__file__}
+    assert caught or name not in {"ls", "info"}
+
+
 def test_a_script_beside_the_package_is_a_caller(tmp_path: Path) -> None:
     script = compile("warn('text', UserWarning)", caller.PACKAGE.rstrip("/\\") + "_reports.py", "exec")
     with pytest.warns(UserWarning, match="text") as caught:

@@ -43,6 +43,18 @@ DAYS = ("--application-id", "1111", "--date-since", "2024-07-01", "--date-until"
             "--schema-overrides a=string --schema-overrides 'b c=string'.",
         ),
         ("filters['city'] takes one text", "--filters city=... takes one text"),
+        (
+            "No application_id. Pass application_id=1234567 (on the command line --application-id 1234567), or set",
+            "No --application-id. Pass --application-id 1234567, or set",
+        ),
+        (
+            "In the application's time zone, date_since 'today' is later than the server's date_until.",
+            "In the application's time zone, --date-since 'today' is later than the server's --date-until.",
+        ),
+        (
+            "ServerError: failed. The server says: bad limit=5). Make the same call again, and it fetches the rest.",
+            "ServerError: failed. The server says: bad limit=5). Run the same command again, and it fetches the rest.",
+        ),
         ("Client(prepare_timeout=...) waits longer.", "--prepare-timeout waits longer."),
         ("with Client(cache_dir=...) or APPMETRICA_CACHE_DIR.", "with --cache-dir or APPMETRICA_CACHE_DIR."),
         ("Set APPMETRICA_TOKEN, or pass client=Client(token=...). More", "Set APPMETRICA_TOKEN. More"),
