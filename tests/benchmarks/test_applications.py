@@ -30,7 +30,8 @@ def applications(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         {"days": 3},
         {"split": "week"},
         {"applications": 1, "shortest": 1_800.0, "spread": 0.9},
-        {},
+        {"applications": 20},
+        pytest.param({}, marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_sync_takes_hardly_longer_than_the_longest_queue(applications: ModuleType, changes: dict[str, Any]) -> None:
