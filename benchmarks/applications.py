@@ -12,31 +12,28 @@ different applications side by side. Each application has a preparation time of 
 from __future__ import annotations
 
 import argparse
-import heapq
 import random
 import sys
 from collections import Counter, deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, timedelta
-from itertools import count
 from typing import TYPE_CHECKING, Any, cast
 
+from .simulated import START, Downloads, SimulatedServer, Simulation
+
 if TYPE_CHECKING:
-    from collections.abc import Generator, Hashable, Iterator, Mapping
+    from collections.abc import Iterator
 
     from appmetrica_frames.cache.entry import PendingJob
-    from appmetrica_frames.emulator.queue import Queue
     from appmetrica_frames.engine.schedule import ApplicationQueue
     from appmetrica_frames.logs_api.driver import ExportDriver
     from appmetrica_frames.logs_api.places import PlaceKeeper
-    from appmetrica_frames.logs_api.steps import Response
     from appmetrica_frames.request.export import ExportRequest
     from appmetrica_frames.request.windows import Split
 
-    Process = Generator[float, None, None]  # yields the seconds that it lets pass
+    from .simulated import Process
 
 FIRST_DAY = date(2024, 7, 1)
-START = 1_722_470_400.0  # 2024-08-01 00:00:00 UTC, when the quota of a day begins
 DAY = 86_400.0
 LIMIT = 1.1  # times the bound
 DAILY_QUOTA = 5_000  # requests of a login
@@ -132,109 +129,6 @@ class Outcome:
         self.by_day[int((now - START) // DAY)] += 1
 
 
-class Simulation:
-    """Lets time pass from one event to the next; the clock of all that takes part."""
-
-    def __init__(self) -> None:
-        self._now = START
-        self._events: list[tuple[float, int, Process]] = []
-        self._numbers = count()
-
-    def now(self) -> float:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._now
-
-    def sleep(self, seconds: float) -> None:
-        raise NotImplementedError(f"a pause of {seconds} s is an event here")
-
-    def start(self, process: Process) -> None:
-        self._schedule(0.0, process)
-
-    def run(self) -> float:
-        """Run all processes to their end, and return how many seconds that took."""
-        while self._events:
-            self._now, _, process = heapq.heappop(self._events)
-            pause = next(process, None)
-            if pause is not None:
-                self._schedule(pause, process)
-        return self._now - START
-
-    def _schedule(self, pause: float, process: Process) -> None:
-        heapq.heappush(self._events, (self._now + pause, next(self._numbers), process))
-
-
-class SimulatedServer:
-    """The queue of one application behind the interface of a connection."""
-
-    def __init__(self, clock: Simulation, preparations: Mapping[Hashable, float], outcome: Outcome) -> None:
-        from appmetrica_frames.emulator.queue import Queue
-
-        self.clock = clock
-        self._queue: Queue[bytes] = Queue(preparations.__getitem__)
-        self._outcome = outcome
-
-    def open(self, _path: str, query: Any, *, cache_control: str | None, sent_at: float) -> SimulatedResponse:
-        from appmetrica_frames.emulator.queue import ANY_AGE, Full, Ready
-
-        if cache_control is not None:
-            raise NotImplementedError("only requests without a header are simulated")
-        self._build(sent_at)
-        found = self._queue.request(tuple(query), ANY_AGE, sent_at)
-        self._build(sent_at)
-        status = 200 if isinstance(found, Ready) else 429 if isinstance(found, Full) else 202
-        self._outcome.note(sent_at, status)
-        return SimulatedResponse(status, sent_at)
-
-    def get_json(self, _path: str) -> object:
-        """Answer whether exports work at all."""
-        self._outcome.note(self.clock.now(), 200)
-        return {"logs_api_availability_status": "enabled"}
-
-    def _build(self, now: float) -> None:
-        """Have the content of each job ready as soon as the job starts: the queue counts its time."""
-        self._queue.advance(now)
-        while (job := self._queue.get_current_job()) is not None and job.file is None and job.started_at is not None:
-            self._queue.set_content(job.number, b"", job.started_at)
-            self._queue.advance(now)
-
-
-@dataclass(frozen=True)
-class SimulatedResponse:
-    status: int
-    at: float
-
-    def with_text(self, _limit: int) -> Response:
-        return self.without_text()
-
-    def without_text(self) -> Response:
-        from appmetrica_frames.logs_api.steps import Response
-
-        return Response(self.status, {}, "", self.at, self.at)
-
-    def body(self, _reporter: object) -> bytes:
-        return b""
-
-    def close(self) -> None:
-        pass
-
-
-class Downloads:
-    """So many downloads at once; the others wait in their order."""
-
-    def __init__(self, clock: Simulation, scenario: Scenario) -> None:
-        self._clock = clock
-        self._seconds = scenario.download
-        self._free_at = [START] * scenario.downloads
-
-    def take(self) -> float:
-        """Take the next turn, and return how long it is until the file is read."""
-        begin = max(self._clock.now(), heapq.heappop(self._free_at))
-        heapq.heappush(self._free_at, begin + self._seconds)
-        return begin + self._seconds - self._clock.now()
-
-
 class SimulatedCall:
     """What the windows of all applications share."""
 
@@ -242,7 +136,7 @@ class SimulatedCall:
         from appmetrica_frames.engine.pace import RequestPace, StatusChecks
 
         self.outcome, self.clock = Outcome(scenario), Simulation()
-        self.downloads = Downloads(self.clock, scenario)
+        self.downloads = Downloads(self.clock, scenario.download, scenario.downloads)
         self.pace, self.status_checks = RequestPace(), StatusChecks()
 
 
@@ -264,7 +158,7 @@ class Application:
         preparations = {window.query(): each for window, each in zip(windows, seconds, strict=True)}
         self._call = call
         self._clock = call.clock
-        self._server = SimulatedServer(call.clock, preparations, call.outcome)
+        self._server = SimulatedServer(call.clock, preparations, call.outcome.note)
         self._queue: ApplicationQueue = ApplicationQueue(str(number))
         self._windows = deque(windows)
         self._random = random.Random(number)  # noqa: S311 - spreads retries

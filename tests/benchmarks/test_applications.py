@@ -30,7 +30,8 @@ def applications(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
         {"days": 3},
         {"split": "week"},
         {"applications": 1, "shortest": 1_800.0, "spread": 0.9},
-        {},
+        {"applications": 20},
+        pytest.param({}, marks=pytest.mark.exhaustive),
     ],
 )
 def test_a_sync_takes_hardly_longer_than_the_longest_queue(applications: ModuleType, changes: dict[str, Any]) -> None:
@@ -48,7 +49,7 @@ def test_the_sync_of_a_day_keeps_to_the_documented_quotas(applications: ModuleTy
 
 
 def test_a_window_takes_few_requests_while_the_server_has_others_to_go_on_with(applications: ModuleType) -> None:
-    outcome = applications.simulate(applications.Scenario())
+    outcome = applications.simulate(applications.Scenario(applications=20))
     assert outcome.a_window <= 4
 
 
