@@ -170,7 +170,7 @@ def _unify_columns(exports: list[ResolvedExport], *, strict: bool) -> list[Resol
         if reason and strict:
             raise SchemaError(f"strict=True: {reason}", column=column)
         if reason:
-            warn_caller(reason, SchemaWarning)
+            warn_caller(f"{reason} The column arrives as text.", SchemaWarning)
     text = frozenset(column for column, reason in reasons.items() if reason)
     return [replace(export, as_text=text - export.cached.text_columns.keys()) for export in exports]
 

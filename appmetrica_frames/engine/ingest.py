@@ -128,8 +128,7 @@ class ParquetIngest:
         self._misfits |= decoder.misfits
 
     def _explain(self, misfit: SchemaError) -> str:
-        redacted = misfit_error(misfit.column or "", misfit.row or 0, self._redact(misfit.value or ""))
-        return f"{redacted} The column arrives as text."
+        return str(misfit_error(misfit.column or "", misfit.row or 0, self._redact(misfit.value or "")))
 
     def _report(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         rows = self.rows  # of the parts before

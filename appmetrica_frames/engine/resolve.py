@@ -25,6 +25,7 @@ from appmetrica_frames.util.durations import format_duration
 from appmetrica_frames.util.temporary import make_temporary_directory
 
 from .plan import look_up
+from .schedule import MAX_WINDOWS_AHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -41,9 +42,6 @@ if TYPE_CHECKING:
     from .plan import Window
 
 log = logging.getLogger("appmetrica_frames")
-
-
-MAX_WINDOWS_AHEAD = 5  # those in the server's queue, the one that is downloaded and the next
 
 
 class _LockTimeoutError(PreparationTimeoutError):

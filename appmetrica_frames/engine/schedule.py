@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from .interruption import Interruption
 
+MAX_WINDOWS_AHEAD = MAX_QUEUED_JOBS + 2  # those in the server's queue, the one that is downloaded and the next
 SLICE = 0.2  # seconds after which whoever waits looks whether the call is ending
 KEY_LENGTH = 32
 CORES_PER_DOWNLOAD = 2  # one to decompress and write, one to parse
@@ -114,8 +115,10 @@ class _TakenPlace:
         self._queue.reuse(self)
 
     def release(self) -> None:
-        self._queue.release(self)
-        self._claim()
+        try:
+            self._queue.release(self)
+        finally:
+            self._claim()
 
 
 class SharedPlaces:

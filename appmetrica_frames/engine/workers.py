@@ -20,7 +20,7 @@ from appmetrica_frames.errors import (
 from appmetrica_frames.util.caller import collect_warnings
 
 from .interruption import StoppedError
-from .resolve import MAX_WINDOWS_AHEAD
+from .schedule import MAX_WINDOWS_AHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence

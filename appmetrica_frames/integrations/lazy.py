@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from appmetrica_frames.engine.plan import Window
     from appmetrica_frames.engine.resolve import ResolvedExport
 
-ARRIVES_AS_TEXT = " The column arrives as text."  # what the reasons end with
 CELLS_AT_ONCE = 5_000_000  # of several files that are read side by side: more take memory, fewer take time
 
 # Before, an error in the middle would have ended the batches as if there were no more rows.
@@ -175,7 +174,7 @@ def _check_types(export: ResolvedExport, needed: Collection[str]) -> None:
     for column, reason in export.cached.text_columns.items():
         if column in needed:
             raise SchemaError(
-                f"{_describe(export)}: {reason.removesuffix(ARRIVES_AS_TEXT)} A LazyFrame has promised another type. "
+                f"{_describe(export)}: {reason} A LazyFrame has promised another type. "
                 f"Scan the column as text with schema_overrides={{{column!r}: 'string'}}; the export stays in the "
                 "cache, and read_appmetrica returns it with the column as text.",
                 column=column,

@@ -195,8 +195,10 @@ class ExportDriver:
 
     def close(self) -> None:
         """Close the response that is open, and give back the places that are taken."""
-        self._close_response()
-        self._places.release_all()
+        try:
+            self._close_response()
+        finally:
+            self._places.release_all()
 
     def _exchange(self, step: SendRequest | QueuePart | ReadBody) -> Reply:
         if isinstance(step, ReadBody):

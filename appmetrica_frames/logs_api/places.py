@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol
 
 from .steps import MAX_QUEUED_JOBS
@@ -161,13 +162,14 @@ class PlaceKeeper:
             self._spare.append(place)
 
     def release_all(self) -> None:
-        """Give back every place."""
-        self._places.stop_waiting()
-        for part in tuple(self._taken):
-            self.release(part)
-        self._release_abandoned()
-        while self._spare:
-            self._spare.pop().release()
+        """Give back every place, whatever happens on the way."""
+        with ExitStack() as scope:
+            scope.callback(self._places.stop_waiting)
+            for place in (*self._taken.values(), *self._abandoned, *self._spare):
+                scope.callback(place.release)
+            self._taken.clear()
+            self._abandoned.clear()
+            self._spare.clear()
 
     def _reuse(self, places: list[Place]) -> Place | None:
         if not places:

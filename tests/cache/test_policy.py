@@ -19,6 +19,7 @@ from appmetrica_frames.cache.policy import (
     build_policy,
     build_time_lower_bound,
     check_freshness,
+    latest_file_at,
     max_age_of_job,
     settling_time,
 )
@@ -360,3 +361,11 @@ def test_the_server_is_asked_for_the_same(parameters: dict[str, object], header:
 def test_contradicting_parameters_are_refused(parameters: dict[str, object], hint: str) -> None:
     with pytest.raises(InvalidRequestError, match=hint):
         build_policy(**parameters)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("instants", "expected"),
+    [((), None), ((None, None), None), ((100.0, None, 300.0), 300.0), ((-1.0, None), None), ((0.0,), 0.0)],
+)
+def test_the_server_can_still_have_a_file_for_a_day(instants: tuple[float | None, ...], expected: float | None) -> None:
+    assert latest_file_at(instants, now=86_400.0) == expected

@@ -68,7 +68,7 @@ def test_the_file_of_a_lost_job_is_never_an_older_one(server: ForgetfulServer, p
     second = server.read(lost_at=3, **policy)
     assert server.losses == 1
     assert second != first
-    assert server.emulator.preparations == 3  # with the one that was lost
+    assert server.emulator.preparations in {2, 3}  # the one that was lost may have been as good as ready
     assert len(server.cache_controls) == 3  # the first, the one that found the job lost, the one that took the file
 
 

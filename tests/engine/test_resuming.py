@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 NOON = 1_722_340_800.0
 MINUTE = 60.0
 PREPARATION = 20 * MINUTE
+NO_INSTANT = b'{"requested_at": 1722340800, "parts": 1, "part": 0, "refresh": false, "older_file_at": NaN}'
 
 
 @dataclass
@@ -192,13 +193,40 @@ def test_a_pending_job_outlives_the_job_on_the_server(server: Emulator) -> None:
     assert read(server).cached.times.built_not_before == pytest.approx(NOON, abs=1e-5)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"requested_at": "soon", "parts": 1}'])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[]", b"null", b"\xff", b'{"requested_at": "soon", "parts": 1}', NO_INSTANT]
+)
 def test_a_damaged_pending_job_is_ignored(server: Emulator, content: bytes) -> None:
     with pytest.raises(KeyboardInterrupt):
         read(server, interrupted_at=NOON + 5 * MINUTE, max_age=60 * MINUTE)
     pending_jobs()[0].write_bytes(content)
     read(server, max_age=60 * MINUTE)
     assert cache_controls(server) == ["max-age=3600"] * 2
+
+
+def test_a_pending_job_of_an_earlier_version_is_resumed(server: Emulator) -> None:
+    """One that says nothing of older files."""
+    with pytest.raises(KeyboardInterrupt):
+        read(server, interrupted_at=NOON + 5 * MINUTE, max_age=60 * MINUTE)
+    (path,) = pending_jobs()
+    job = json.loads(path.read_text())
+    assert job.pop("older_file_at") is None
+    path.write_text(json.dumps(job))
+    read(server, max_age=60 * MINUTE)
+    assert cache_controls(server) == ["max-age=3600"]
+
+
+def test_a_pending_job_says_whether_there_is_an_older_file(server: Emulator) -> None:
+    read(server)
+    fetched_at = server.clock.now()
+    server.clock.advance(60 * MINUTE)
+    with pytest.raises(KeyboardInterrupt):
+        read(server, interrupted_at=fetched_at + 65 * MINUTE, refresh=True)
+    (path,) = pending_jobs()
+    assert json.loads(path.read_text())["older_file_at"] == pytest.approx(fetched_at, abs=1e-5)
+    server.lose_jobs()
+    read(server, refresh=True)
+    assert len(cache_controls(server)) == 3  # no-cache, the one that found the job lost, the one that took the file
 
 
 def test_an_export_in_parts_resumes_in_the_same_parts() -> None:

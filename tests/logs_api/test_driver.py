@@ -220,6 +220,24 @@ def test_all_places_are_given_back_however_the_export_ends(end: str, raw_server:
     assert max(held(places.log)) > 1
 
 
+def test_all_places_are_given_back_although_ctrl_c_comes_again() -> None:
+    """While one of them is given back."""
+    places = CountedPlaces(3)
+    keeper = PlaceKeeper(places)
+    assert all(keeper.take(Part(number, 4)) for number in range(3))
+    first = next(place for _, place in places.log if place is not None)
+    release = first.release
+
+    def release_interrupted() -> None:
+        release()
+        raise KeyboardInterrupt
+
+    first.release = release_interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        keeper.release_all()
+    assert places.free == 3
+
+
 def test_by_default_an_export_has_three_places() -> None:
     places = PlaceKeeper(ExportPlaces())
     assert [places.take(Part(number, 8)) for number in range(4)] == [True, True, True, False]

@@ -53,7 +53,7 @@ LIMITS = {
     "cache.time_zones.MAX_INSTANT": 253_402_300_800,
     "cache.leases.MAX_LEASE_BYTES": 200,
     "cache.index.PAGE_ROWS": 100,
-    "engine.resolve.MAX_WINDOWS_AHEAD": 5,
+    "engine.schedule.MAX_WINDOWS_AHEAD": 5,
     "engine.workers.MAX_FAILURES": 3,
     "engine.range.MAX_LISTED": 5,
     "engine.call.ATTEMPTS": 3,
