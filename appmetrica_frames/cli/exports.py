@@ -3,7 +3,7 @@
 import shutil
 import stat
 import uuid
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 SUFFIXES = (".parquet", ".csv")
+MOST_COLUMNS = 8  # of a table, as in Polars
+UNBOUNDED = 10_000  # characters
 
 
 def _read(resource: str, *, output: Path | None, **values: Any) -> None:
@@ -52,11 +54,23 @@ def _download(resource: str, **values: Any) -> None:
 
 def _format_frame(frame: "pl.DataFrame") -> str:
     """Format a frame for the width of the terminal; without one, for the width that Polars chooses."""
+    width = shutil.get_terminal_size(fallback=(0, 0)).columns
+    return _fit(frame, width) if width else str(frame)
+
+
+def _fit(frame: "pl.DataFrame", width: int) -> str:
+    """Format as many columns as fit without a cell that is broken over several lines."""
     import polars as pl
 
-    columns = shutil.get_terminal_size(fallback=(0, 0)).columns
-    with pl.Config(tbl_width_chars=columns) if columns else nullcontext():
-        return str(frame)
+    text = ""
+    for columns in range(MOST_COLUMNS, 1, -1):
+        with pl.Config(tbl_cols=columns, tbl_width_chars=UNBOUNDED):
+            height = str(frame).count("\n")
+        with pl.Config(tbl_cols=columns, tbl_width_chars=width):
+            text = str(frame)
+        if text.count("\n") == height:
+            break
+    return text
 
 
 def _check_output(output: Path | None) -> Path | None:
