@@ -7,7 +7,7 @@ import math
 import re
 import zlib
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from appmetrica_frames.request.part import MAX_PARTS
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 RECORD_VERSION = 2
 MAX_RECORD_BYTES = 4 << 20
 VERSION_NAME = re.compile(r"[0-9a-f]{32}")
@@ -164,8 +165,9 @@ def parse_pending_export(text: bytes, key: str) -> PendingExport | None:
 
 
 def to_datetime(instant: float) -> datetime:
-    """Return UNIX seconds as an aware datetime."""
-    return datetime.fromtimestamp(instant, UTC)
+    """Return UNIX seconds as an aware datetime, rounded down: rounded up, a file could seem to be from the future."""
+    numerator, denominator = instant.as_integer_ratio()
+    return EPOCH + timedelta(microseconds=numerator * 1_000_000 // denominator)
 
 
 def _check(record: dict[str, Any]) -> int:

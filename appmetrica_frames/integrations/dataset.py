@@ -17,7 +17,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import date, datetime
 from functools import partial
-from math import floor
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -183,8 +182,8 @@ def _to_plain(file: DatasetFile) -> dict[str, Any]:
         "origin": file.origin,
         "request": dict(file.params),
         "columns": dict(file.columns),
-        "built_not_before": _format_instant(file.times.built_not_before),
-        "fetched_at": _format_instant(file.times.fetched_at),
+        "built_not_before": to_datetime(file.times.built_not_before).isoformat(),
+        "fetched_at": to_datetime(file.times.fetched_at).isoformat(),
     }
 
 
@@ -207,11 +206,6 @@ def _texts(value: Any) -> dict[str, str]:
     if type(value) is not dict or not all(type(text) is str for text in value.values()):
         raise ValueError(f"{value!r:.80} is not a mapping of texts")
     return value
-
-
-def _format_instant(instant: float) -> str:
-    """Return an instant, up to two microseconds earlier: rounded up, a file could seem to be from the future."""
-    return to_datetime((floor(instant * 1e6) - 1) / 1e6).isoformat()
 
 
 def _instant(value: str) -> float:

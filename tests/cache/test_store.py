@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from appmetrica_frames import Cache, CacheWarning, InvalidRequestError
-from appmetrica_frames.cache.entry import CachedExport, parse_export
+from appmetrica_frames.cache.entry import CachedExport, parse_export, to_datetime
 from appmetrica_frames.cache.leases import RECORD
 from appmetrica_frames.cache.store import LocalStore
 from appmetrica_frames.request.export import ExportRequest, build_request
@@ -51,6 +51,12 @@ def find(store: LocalStore, request: ExportRequest) -> list[CachedExport]:
 def files(store: LocalStore) -> set[str]:
     ours = (path for path in store.root.rglob("*") if path.is_file() and path.suffix not in {".lock", ".sqlite"})
     return {path.name for path in ours}
+
+
+@pytest.mark.parametrize("offset", range(50))
+def test_no_instant_is_rounded_up(offset: int) -> None:
+    instant = 1_722_340_800.0 + offset * 0.123_456_789
+    assert instant - 2e-6 < to_datetime(instant).timestamp() <= instant
 
 
 def test_what_was_published_is_found(store: LocalStore) -> None:
