@@ -22,7 +22,7 @@ from appmetrica_frames.util.durations import format_duration
 from appmetrica_frames.util.tables import format_table
 from appmetrica_frames.util.terminal import escape_controls
 
-from .wording import to_options
+from .wording import suggest_option, to_options
 
 PROGRAM = "appmetrica-frames"
 FAILED, MISUSED, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -86,7 +86,19 @@ def print_misuse(error: TyperException) -> None:
     if context is not None and message == context.get_help():  # a command without arguments asks for its help
         typer.echo(message, err=True)
         return
-    print_message(f"{message.rstrip('.')}. {context.get_usage()}" if context is not None else message)
+    message = _add_suggestion(error, message)
+    end = "" if message.endswith("?") else "."
+    print_message(f"{message.rstrip('.')}{end} {context.get_usage()}" if context is not None else message)
+
+
+def _add_suggestion(error: TyperException, message: str) -> str:
+    """Add what was meant by an option of another name to a message, in place of options that look alike."""
+    flag, context = getattr(error, "option_name", None), getattr(error, "ctx", None)
+    if flag is None or context is None:
+        return message.replace("'?.", "'?")
+    known = {spelt for option in context.command.params for spelt in option.opts}
+    hint = suggest_option(flag, known)
+    return f"No such option: {flag}. {hint}" if hint else message
 
 
 def print_text(text: str) -> None:

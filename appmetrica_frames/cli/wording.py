@@ -6,6 +6,9 @@ them in a shell needs ``--date-until 2024-07-07`` and ``--refresh``.
 
 import re
 import shlex
+from collections.abc import Collection
+
+from appmetrica_frames.api.suggestions import OTHER_NAMES
 
 from .options import CLIENT_SETTINGS, SPECS
 
@@ -49,6 +52,15 @@ _ITEM = re.compile(_TEXT)
 def to_options(message: str) -> str:
     """Return a message with options in place of keyword arguments."""
     return _PYTHON.sub(_translate, message)
+
+
+def suggest_option(flag: str, known: Collection[str]) -> str:
+    """Return a sentence on what was probably meant by an option that does not exist, or an empty text."""
+    name = flag.lstrip("-").replace("-", "_").lower()
+    if name in {"token", *OTHER_NAMES["token"]}:
+        return "No option takes a token, which others could see: set APPMETRICA_TOKEN."
+    meant = [_flag(parameter) for parameter, others in OTHER_NAMES.items() if name in others]
+    return next((f"Did you mean {option}?" for option in meant if option in known), "")
 
 
 def _translate(found: re.Match[str]) -> str:

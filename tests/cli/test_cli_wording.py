@@ -113,6 +113,28 @@ def test_an_error_names_the_options(arguments: tuple[str, ...], expected: str, c
     assert not [word for word in ("=True", "Client(", "date_", "same call") if word in result.stderr]
 
 
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [
+        ("--date-from", "No such option: --date-from. Did you mean --date-since? Usage: "),
+        ("--end-date", "Did you mean --date-until? Usage: "),
+        ("--columns", "Did you mean --fields? Usage: "),
+        ("--token", "No option takes a token, which others could see: set APPMETRICA_TOKEN. Usage: "),
+        ("--target", "No such option: --target"),  # the name of an option of another command
+        ("--date-sinc", "--date-since"),
+    ],
+)
+def test_an_unknown_option_is_answered_with_what_was_meant(option: str, expected: str, command: Command) -> None:
+    result = command("read", "events", option, "value")
+    assert result.returncode == 2
+    assert expected in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_unknown_command_is_answered_in_one_sentence(command: Command) -> None:
+    assert "No such command 'raed'. Did you mean 'read'? Usage: " in command("raed", "events").stderr
+
+
 def test_a_warning_names_the_options(server: Emulator, server_environment: dict[str, str], command: Command) -> None:
     server.rejected_fields.add("city")
     result = command("download", "installations", *DAYS, "--no-progress", **server_environment)
