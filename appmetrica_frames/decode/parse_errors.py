@@ -82,7 +82,7 @@ def repeated_column_error(name: str, rows_before: int, first: pa.Array[Any], oth
 def _ragged_row(ragged: re.Match[str], rows_before: int) -> DecodeError:
     row, expected, got, text = ragged.groups()
     return DecodeError(
-        f"Row {rows_before + int(row)} of the export has {got} cells instead of {expected}: "
+        f"Row {rows_before + int(row)} of the export has {got} cell{'' if got == '1' else 's'} instead of {expected}: "
         # pyarrow cuts long rows; what it appends would hide a beginning of the token from the mask.
         f"{excerpt(text.removesuffix(' ...'), SHOWN)!r}"
     )

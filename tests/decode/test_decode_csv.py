@@ -215,7 +215,7 @@ def test_a_cut_inside_quotes_is_noticed_at_every_byte() -> None:
 
 
 def test_a_stray_carriage_return_ends_a_row_and_so_is_noticed() -> None:
-    with pytest.raises(DecodeError, match="Row 2 of the export has 1 cells instead of 3: 'a'"):
+    with pytest.raises(DecodeError, match="Row 2 of the export has 1 cell instead of 3: 'a'"):
         read(b"name,id,json\nx,1,y\na\rb,1,y\n")
 
 
