@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -154,6 +155,7 @@ class Api:
 async def _stream(chunks: Iterator[bytes]) -> Any:
     for chunk in chunks:
         yield chunk
+        await asyncio.sleep(0)  # so that a client that has gone is noticed, and nothing is written to its socket
 
 
 def text_response(text: str, status: int) -> Response:

@@ -77,7 +77,7 @@ class Reader:
         store = LocalStore(self.cache)
         window = plan_exports(options, clock=SharedClock(self.server))[0]
         folder = store.make_folder(store.folder(window.request, options.settings.origin))
-        (folder / PENDING).write_bytes(PendingJob(requested_at).to_json())
+        (folder / PENDING).write_bytes(PendingJob(requested_at).to_json({}))
         return folder / PENDING
 
 

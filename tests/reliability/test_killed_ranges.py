@@ -18,6 +18,7 @@ from collections import Counter
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -265,9 +266,9 @@ def test_a_killed_range_goes_on_where_it_was(
     times: int, max_age: int | None, tmp_path: Path, count_tries: Callable[[str], Any]
 ) -> None:
     tries = count_tries("no finished window is asked for again: ranges killed at a random moment")
-    rng = random.Random(times)  # noqa: S311 - not for secrets
+    rng, numbers = random.Random(times), count()  # noqa: S311 - not for secrets
     while tries.count < times:
-        with running(tmp_path / f"cache-{tries.count}", max_age) as run:
+        with running(tmp_path / f"cache-{next(numbers)}", max_age) as run:
             for said in kill_until_done(run, rng, signal.SIGKILL):
                 assert not said
                 tries.add()
@@ -276,9 +277,9 @@ def test_a_killed_range_goes_on_where_it_was(
 @pytest.mark.parametrize("times", [3, pytest.param(50, marks=pytest.mark.exhaustive)])
 def test_an_interrupted_range_says_how_far_it_is(times: int, tmp_path: Path, count_tries: Callable[[str], Any]) -> None:
     tries = count_tries("an interrupted range ends within 2 s and says how far it is")
-    rng = random.Random(times)  # noqa: S311 - not for secrets
+    rng, numbers = random.Random(times), count()  # noqa: S311 - not for secrets
     while tries.count < times:
-        with running(tmp_path / f"cache-{tries.count}", None) as run:
+        with running(tmp_path / f"cache-{next(numbers)}", None) as run:
             for said in kill_until_done(run, rng, signal.SIGINT):
                 tries.add()
                 found = KEPT.search(said)
