@@ -124,9 +124,21 @@ class RememberedTokens:
         with self._one_at_a_time():
             instant, secret = self._answers.get(origin, (float("-inf"), Secret("")))
             if secret.is_empty() or self._clock.monotonic() - instant > REMEMBERED:
-                secret = self._keyring.load(origin)
+                secret = self._load_again(origin, secret)
                 self._answers[origin] = self._clock.monotonic(), secret
             return secret
+
+    def _load_again(self, origin: str, known: Secret) -> Secret:
+        try:
+            return self._keyring.load(origin)
+        except KeyringError:
+            if known.is_empty():
+                raise
+            return known  # a long call must not end because the keyring has been locked meanwhile
+
+    def renew_lock(self) -> None:
+        """Replace the lock in a forked process: the thread that held it is not there."""
+        self._lock = Lock()
 
     def forget(self) -> None:
         """Have the keyring asked again by the next call."""
@@ -134,7 +146,7 @@ class RememberedTokens:
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
-        is_locked = self._lock.acquire(timeout=READ_TIMEOUT)  # the thread that holds it may be of another process
+        is_locked = self._lock.acquire(timeout=READ_TIMEOUT)
         try:
             yield
         finally:
@@ -143,6 +155,8 @@ class RememberedTokens:
 
 
 remembered_tokens = RememberedTokens()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=remembered_tokens.renew_lock)
 
 
 def find_token(given: Secret | None, environ: Mapping[str, str] | None = None) -> FoundToken:

@@ -229,3 +229,27 @@ def test_a_failed_login_shows_no_token(backend: type[KeyringBackend]) -> None:
 def test_a_found_token_is_hidden() -> None:
     found = credentials.resolve_token(Secret(CANARY), BASE_URL, environ={})
     assert CANARY not in f"{found!r} {found} {resolve_settings(af.Client(CANARY)).find_token()}"
+
+
+def test_a_keyring_that_is_locked_later_does_not_end_a_long_call() -> None:
+    class LockedKeyring(MemoryKeyring):
+        is_locked = False
+
+        def get_password(self, service: str, username: str) -> str | None:
+            if self.is_locked:
+                raise RuntimeError("locked")
+            return super().get_password(service, username)
+
+    class Clock:
+        time = 0.0
+
+        def monotonic(self) -> float:
+            return self.time
+
+    backend, clock = LockedKeyring(), Clock()
+    tokens = RememberedTokens(kept(backend), clock)  # type: ignore[arg-type]
+    assert tokens.load(BASE_URL).reveal() == "kept"
+    backend.is_locked, clock.time = True, 10_000.0
+    assert tokens.load(BASE_URL).reveal() == "kept"
+    with pytest.raises(KeyringError, match="locked"):
+        tokens.load(OTHER)

@@ -123,6 +123,7 @@ class PendingExport:
     """An export that the server still prepares: what was requested, and the job."""
 
     key: str
+    resource: str
     request: dict[str, Any]
     job: PendingJob
 
@@ -155,13 +156,20 @@ def parse_pending_job(text: bytes) -> PendingJob | None:
         return None
 
 
-def parse_pending_export(text: bytes, key: str) -> PendingExport | None:
+def parse_pending_export(text: bytes, key: str, resource: str) -> PendingExport | None:
     """Return the export that a file describes, or None if its job is not a sane one; a request may be missing."""
     job = parse_pending_job(text)
-    if job is None:
-        return None
+    return None if job is None else PendingExport(key, resource, _parse_request(text), job)
+
+
+def _parse_request(text: bytes) -> dict[str, Any]:
+    """Return the request of a pending job; empty unless it is one that can be shown."""
     request = json.loads(text).get("request")
-    return PendingExport(key, request if isinstance(request, dict) else {}, job)
+    try:
+        json.dumps(request, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return {}
+    return request if isinstance(request, dict) else {}
 
 
 def to_datetime(instant: float) -> datetime:

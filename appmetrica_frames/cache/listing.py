@@ -27,7 +27,7 @@ def build_rows(store: LocalStore, resource: str | None, now: float) -> list[dict
     """Return the exports, the latest fetched first, and then the jobs, the latest requested first."""
     name = None if resource is None else catalog.resource(resource).name
     exports = sorted(store.exports(name), key=lambda export: export.fetched_at, reverse=True)
-    pending = sorted(store.pending_exports(name), key=lambda export: export.job.requested_at, reverse=True)
+    pending = sorted(store.pending_exports(name, now), key=lambda export: export.job.requested_at, reverse=True)
     return [_build_cached_row(export, now) for export in exports] + [_build_job_row(job, now) for job in pending]
 
 
@@ -38,6 +38,7 @@ def build_frame(store: LocalStore, resource: str | None, now: float) -> pl.DataF
     from appmetrica_frames.util.listings import Listing
 
     schema = {
+        "key": pl.String(),
         "resource": pl.String(),
         "application_id": pl.UInt64(),
         "since": pl.Datetime("us"),
@@ -50,7 +51,6 @@ def build_frame(store: LocalStore, resource: str | None, now: float) -> pl.DataF
         "filters": pl.List(pl.String()),
         "options": pl.List(pl.String()),
         "fetched_at": pl.Datetime("us", "UTC"),
-        "key": pl.String(),
         "path": pl.String(),
     }
     return Listing(build_rows(store, resource, now), schema=schema)
@@ -74,7 +74,8 @@ def _build_cached_row(export: CachedExport, now: float) -> dict[str, Any]:
 def _build_job_row(export: PendingExport, now: float) -> dict[str, Any]:
     unknown = dict.fromkeys(("rows", "bytes", "fetched_at", "path"))
     age = _age(export.job.requested_at, now)
-    return {**_describe(export.request), "state": PENDING, "age": age, "key": export.key, **unknown}
+    own = {"resource": export.resource, "state": PENDING, "age": age, "key": export.key}
+    return {**_describe(export.request), **own, **unknown}
 
 
 def _age(instant: float, now: float) -> timedelta:
@@ -86,7 +87,6 @@ def _describe(request: Mapping[str, Any]) -> dict[str, Any]:
     filters = [f"{name}={value}" for name, value in request.items() if name not in NO_FILTERS]
     options = [f"{name}={request[name]}" for name in OPTIONS if name in request]
     return {
-        "resource": _parse_text(request.get("resource")),
         "application_id": _parse_number(request.get("application_id")),
         "since": _parse_moment(request.get("date_since")),
         "until": _parse_moment(request.get("date_until")),
@@ -94,10 +94,6 @@ def _describe(request: Mapping[str, Any]) -> dict[str, Any]:
         "filters": filters,
         "options": [option for option in options if option not in USUAL],
     }
-
-
-def _parse_text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _parse_names(value: Any) -> list[str] | None:

@@ -125,11 +125,11 @@ class Cache:
         Returns
         -------
         polars.DataFrame
-            One row per export: ``resource``, ``application_id`` (UInt64), ``since`` and ``until`` (Datetime, in the
-            application's time zone), ``state`` (``"cached"``, or ``"pending"``: the same call resumes the job),
+            One row per export: ``key``, ``resource``, ``application_id`` (UInt64), ``since`` and ``until`` (Datetime,
+            in the application's time zone), ``state`` (``"cached"``, or ``"pending"``: the same call resumes the job),
             ``rows`` and ``bytes`` (UInt64), ``age`` (Duration, since the earliest instant at which the server can have
             built the file; of a pending job, since it was requested), ``fields``, ``filters`` and ``options`` (lists
-            of text), ``fetched_at`` (Datetime, UTC), ``key`` and ``path``. It is shown whole.
+            of text), ``fetched_at`` (Datetime, UTC) and ``path``. It is shown whole.
 
         Raises
         ------

@@ -154,13 +154,13 @@ class LocalStore:
         """Yield every export with a sound record; warn of each damaged record once."""
         return self._load_all(self.folders(resource), discard=False)
 
-    def pending_exports(self, resource: str | None = None) -> Iterator[PendingExport]:
+    def pending_exports(self, resource: str | None, now: float) -> Iterator[PendingExport]:
         """Yield every export of which a job is recorded that can still be resumed."""
         for folder in self.folders(resource):
             with suppress(OSError, ValueError):
                 text = read_regular(folder / PENDING, limit=MAX_RECORD_BYTES)
-                pending = parse_pending_export(text, key_of(folder))
-                if pending is not None and pending.job.is_resumable(time.time()):
+                pending = parse_pending_export(text, key_of(folder), folder.parent.parent.name)
+                if pending is not None and pending.job.is_resumable(now):
                     yield pending
 
     def touch(self, export: CachedExport, *, lease: bool) -> None:

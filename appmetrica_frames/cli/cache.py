@@ -38,7 +38,7 @@ Resource = Annotated[
         autocompletion=completion.resource_names,
     ),
 ]
-COLUMNS = ("resource", "application", "dates", "state", "rows", "size", "age", "fields", "filters", "key")
+COLUMNS = ("key", "resource", "application", "dates", "state", "rows", "size", "age", "fields", "filters")
 MAX_NAMED = 3  # fields of an export; of more, the number is shown
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be removed, and remove nothing.")]
 

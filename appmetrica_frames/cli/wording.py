@@ -18,6 +18,7 @@ _OPTION = "|".join(_NAMES)
 _PLAIN = "|".join(name for name in _NAMES if "_" not in name)
 _UNMISTAKABLE = "|".join(name for name in _NAMES if "_" in name)
 _PHRASES = {
+    "Client().applications() lists": "appmetrica-frames apps lists",
     "Make the same call": "Run the same command",
     "make the same call": "run the same command",
     "the same call": "the same command",
@@ -32,11 +33,11 @@ _PYTHON = re.compile(
     | (?P<phrase>{"|".join(map(re.escape, _PHRASES))})
     | (?P<aside>\ \(on\ the\ command\ line\ [^)]*\))
     | \bClient\((?P<setting>{_OPTION})=\.\.\.\)
-    | (?<![\w/.-])(?P<name>{_OPTION})=
+    | (?<![\w/\\.-])(?P<name>{_OPTION})=
       (?P<value>\[[^\]]*\]|\{{[^}}]*\}}|{_TEXT}|True\b|\.\.\.|[\w:-]+(?:\.[\w:-]+)*)
-    | (?<![\w/.-])(?P<item>filters|schema_overrides)\[(?P<key>{_TEXT})\]
+    | (?<![\w/\\.-])(?P<item>filters|schema_overrides)\[(?P<key>{_TEXT})\]
     | (?<!\w)(?P<quoted>{_TEXT})
-    | (?<![\w/.=-])(?P<unmistakable>{_UNMISTAKABLE})(?![\w/=])
+    | (?<![\w/\\.=-])(?P<unmistakable>{_UNMISTAKABLE})(?![\w/=])
     | ^(?P<subject>{_PLAIN})(?=\ (?:is|takes|names|caps|means)\b)
     | (?<=\bdrop\ )(?P<dropped>{_PLAIN})(?=[.,:;])
     | (?<=\bDrop\ )(?P<dropped_too>{_PLAIN})(?=[.,:;])

@@ -69,7 +69,9 @@ class ViewDatabase:
         try:
             with _connect(beside, config=OLDEST_FORMAT) as database:
                 self._define(database, resource, split)
-            beside.replace(self._path)
+            if not _publish(beside, self._path):
+                with _connect(self._path) as database:
+                    self._define(database, resource, split)
         finally:
             with suppress(OSError):
                 beside.unlink()
@@ -94,10 +96,23 @@ class ViewDatabase:
         try:
             yield
         except (duckdb.Error, OSError) as error:
+            is_open = isinstance(error, duckdb.IOException)
+            advice = "close the file where it is open to be written to" if is_open else "name another file"
             raise DatasetError(
-                f"The views in {self._path} cannot be updated ({error}). The dataset is up to date: close the file "
-                "where it is open to be written to, and make the same call again."
+                f"The views in {self._path} cannot be updated ({error}). The dataset is up to date: {advice}, and make "
+                "the same call again."
             ) from error
+
+
+def _publish(beside: Path, path: Path) -> bool:
+    """Give a file its name, unless another process has made one meanwhile: return whether it has the name."""
+    try:
+        path.hardlink_to(beside)
+    except FileExistsError:
+        return False
+    except OSError:  # a file system without hard links
+        beside.replace(path)
+    return True
 
 
 def _check_duckdb() -> None:

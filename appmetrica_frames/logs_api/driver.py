@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("appmetrica_frames")
 
+SHORTEST_RECHECK = 0.1  # seconds
 HOLD = 10.0  # seconds for which a response stays open while its body cannot be read yet
 
 
@@ -297,8 +298,9 @@ class ExportDriver:
     def pauses(self, wait: Wait) -> Iterator[float]:
         """Yield the seconds of one pause after the other, each of which the caller lets pass."""
         left = wait.seconds
+        step = left if wait.recheck is None else max(SHORTEST_RECHECK, wait.recheck)
         while left > 0:
-            seconds = min(self._reporter.interval, left, wait.recheck or left)
+            seconds = min(self._reporter.interval, left, step)
             yield seconds
             left -= seconds
             if wait.recheck is not None and not self._places.must_wait(wait.part):

@@ -108,7 +108,7 @@ class ExportJob:
     @property
     def confusable_file_at(self) -> float | None:
         """When the server is known to have had a file that could be taken for that of this job."""
-        return self.older_file_at if self._has_limit else None
+        return self.older_file_at if self._has_limit or self.unverified else None
 
     def resume(self, resumed: ResumedJob, now: float) -> None:
         """Go on with the job that an earlier call started."""

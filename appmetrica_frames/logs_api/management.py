@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from appmetrica_frames.errors import AppMetricaError, DecodeError, DownloadError
 from appmetrica_frames.util.zones import MAX_OFFSET, parse_zone
 
+from .responses import error_from_response
 from .retry import RetryBudget
 from .texts import parse_document, replace_surrogates
 
@@ -66,17 +67,19 @@ def _get_json(connection: Connection, path: str, retry_policy: RetryPolicy) -> A
     """Return the JSON document at a path, after as many tries as the policy allows."""
     clock, budget = connection.clock, RetryBudget(retry_policy, random.random)
     began = clock.monotonic()
+    failure: AppMetricaError
     while True:
+        failures = budget.failures
         try:
             response = connection.get(path)
         except DownloadError as error:
-            pause = budget.after_failure(error)
-            if notice := budget.describe_failure(error):
-                log.warning(notice)
+            pause, failure = budget.after_failure(error), error
         else:
             if response.status == HTTPStatus.OK:
                 return parse_document(response.text, path)
-            pause = budget.after_response(response, clock.monotonic() - began)
+            pause, failure = budget.after_response(response, clock.monotonic() - began), error_from_response(response)
+        if budget.failures > failures and (notice := budget.describe_failure(failure)):
+            log.warning(notice)
         clock.sleep(pause)
 
 

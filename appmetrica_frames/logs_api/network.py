@@ -195,6 +195,7 @@ class MeteredBackend(httpcore.NetworkBackend):
             with suppress(httpcore.ConnectTimeout):
                 return connect(timeout=SLOW_CONNECT)
             self._on_slow_connect()
+            self._check()
             timeout = None if timeout is None else timeout - SLOW_CONNECT
         return connect(timeout=timeout)
 

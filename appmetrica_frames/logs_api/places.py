@@ -140,9 +140,9 @@ class PlaceKeeper:
         return place is not None and not place.is_first
 
     def is_followed(self, part: Part) -> bool:
-        """Return whether jobs were queued after a part's."""
+        """Return whether jobs of the same range were queued after a part's."""
         place = self._taken.get(part)
-        return place is not None and not place.is_last
+        return self._places.required and place is not None and not place.is_last
 
     def finish(self, part: Part) -> None:
         """Give back the place of a part whose file is there, and those of the jobs that were abandoned before it."""

@@ -67,7 +67,7 @@ MAX_LOST_JOBS = 3  # in a row, of one part: each costs the server another prepar
 JOBS_WAITED_FOR = MAX_QUEUED_JOBS + 1  # each for as long as prepare_timeout, before there is a place for another one
 
 SHARE = 10  # a pause is so much of the time waited so far
-FOLLOWED_SHARE = 3
+FOLLOWED_SHARE = 8  # more requests than that would not be worth what they save; fewer would let the server wait
 FOLLOWED, BEHIND = 20, 20  # times the longest pause
 
 ExportProtocol: TypeAlias = "Generator[Step, Reply, FetchResult]"

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from .tables import format_table
+from .terminal import escape_controls
 
 WIDTH = 120  # characters, where there is no terminal
 MAX_TEXT = 10_000  # characters of a cell
@@ -45,5 +46,5 @@ def _format_cell(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
-    return str(value)
+        return escape_controls(", ".join(map(str, value)))
+    return escape_controls(str(value))

@@ -73,6 +73,7 @@ def test_a_pending_job_has_a_row_with_its_request(slow: Emulator) -> None:
         7,
         {"application_id": [], "date_since": 5, "fields": None},
         {"application_id": "9" * 20, "date_since": "soon", "fields": [1, None], "resource": 3, "city": [[]]},
+        {"fields": ["\ud800"], "resource": "ev\ud800"},
     ],
 )
 def test_a_pending_job_without_a_sane_request_is_listed_by_its_key(
@@ -82,7 +83,7 @@ def test_a_pending_job_without_a_sane_request_is_listed_by_its_key(
     (path,) = af.Cache().directory.rglob(PENDING)
     path.write_text(json.dumps(json.loads(path.read_text()) | {"request": request_of_the_record}))
     (row,) = af.Cache().ls().rows(named=True)
-    assert (row["state"], row["since"], row["application_id"]) == ("pending", None, None)
+    assert (row["resource"], row["state"], row["since"], row["application_id"]) == ("events", "pending", None, None)
     assert row["key"] == f"{path.parent.parent.name}-{path.parent.name}"
 
 

@@ -215,3 +215,23 @@ def test_a_place_that_cannot_be_is_refused_before_anything_is_sent(syncer: Synce
         ViewDatabase("app.duckdb", Bucket(None, "bucket"))  # type: ignore[arg-type]
     assert open_storage(syncer.to).list_files("installations") == []
     assert [one for one in syncer.server.exchanges if "/export/" in one.path] == []
+
+
+def test_two_first_syncs_keep_the_views_of_both(
+    syncer: Syncer, parameters: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    del parameters["duckdb"]
+    af.sync_appmetrica("installations", **parameters)
+    af.sync_appmetrica("events", **{**parameters, "fields": ["event_name", "appmetrica_device_id"]})
+    file, storage = tmp_path / "both.duckdb", open_storage(syncer.to)
+    define = ViewDatabase._define
+
+    def define_after_another(self: ViewDatabase, database: Any, resource: str, split: Any) -> None:
+        if resource == "events" and not file.exists():
+            ViewDatabase(file, storage).update("installations", "day")
+        define(self, database, resource, split)
+
+    monkeypatch.setattr(ViewDatabase, "_define", define_after_another)
+    ViewDatabase(file, storage).update("events", "day")
+    views = ask(file, "SELECT view_name FROM duckdb_views() WHERE NOT internal ORDER BY 1")
+    assert views == [("events",), ("installations",)]

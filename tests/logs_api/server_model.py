@@ -203,9 +203,8 @@ class Caller:
 
     def _note(self, wait: Wait) -> None:
         self.waits.append(wait)
-        if wait.older_file_at is not None:
-            self.older_file_at = max(wait.older_file_at, self.older_file_at or 0.0)
         if wait.accepted_at is not None:
+            self.older_file_at = wait.older_file_at
             if self.pending is None or self.pending.requested_at != wait.accepted_at:
                 self.ordered_by = self.policy
             self.pending = ResumedJob(wait.accepted_at, wait.part.count, wait.part.number)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import appmetrica_frames as af
-from appmetrica_frames.logs_api.driver import run_export
+from appmetrica_frames.logs_api.driver import ExportDriver, run_export
 from appmetrica_frames.logs_api.places import ExportPlaces, PlaceKeeper
 from appmetrica_frames.logs_api.retry import RetryPolicy
+from appmetrica_frames.logs_api.steps import Wait
 from appmetrica_frames.logs_api.transport import Connection
 from appmetrica_frames.progress import NullReporter
 from appmetrica_frames.request.export import ExportRequest
@@ -20,7 +22,7 @@ from appmetrica_frames.util.config import Secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from appmetrica_frames.logs_api.driver import DownloadGate
+    from appmetrica_frames.logs_api.driver import DownloadGate, Pace
     from appmetrica_frames.logs_api.places import QueuePlaces
     from appmetrica_frames.logs_api.steps import FetchResult
     from appmetrica_frames.logs_api.transport import ResponseBody
@@ -119,6 +121,7 @@ def run(
     downloads: DownloadGate | None = None,
     cache_control: str | None = None,
     older_file_at: float | None = None,
+    pace: Pace | None = None,
 ) -> FetchResult:
     def drain(body: ResponseBody, part: Part) -> bool:
         return b"".join(body) == b"body"
@@ -136,6 +139,7 @@ def run(
             places=places,
             downloads=downloads,
             older_file_at=older_file_at,
+            pace=pace,
         )
 
 
@@ -253,12 +257,37 @@ def test_a_job_is_behind_those_that_were_queued_before_it() -> None:
     assert [places.is_behind(Part(number, 8)) for number in (1, 2)] == [False, True]
 
 
-def test_a_job_is_followed_by_those_that_were_queued_after_it() -> None:
-    places = PlaceKeeper(ExportPlaces())
+def test_a_job_of_a_range_is_followed_by_those_that_were_queued_after_it() -> None:
+    class PlacesOfARange(ExportPlaces):
+        required = True
+
+    places = PlaceKeeper(PlacesOfARange())
     assert [places.take(Part(number, 8)) for number in (0, 1)] == [True] * 2
     assert [places.is_followed(Part(number, 8)) for number in range(3)] == [True, False, False]
     places.release(Part(1, 8))
     assert not places.is_followed(Part(0, 8))
+
+
+def test_an_export_of_its_own_is_asked_for_as_if_nobody_came_after_it() -> None:
+    """Another call of this process may have queued one: this call must not wait longer for that."""
+    places = PlaceKeeper(ExportPlaces())
+    assert [places.take(Part(number, 8)) for number in (0, 1)] == [True] * 2
+    assert not places.is_followed(Part(0, 8))
+
+
+def test_requests_keep_the_pace_of_all_windows(raw_server: Any) -> None:
+    clock = ManualClock()
+    began = clock.time
+
+    class SlowPace:
+        def reserve(self, now: float) -> float:
+            assert now == began
+            return 3.0
+
+    server = raw_server(lambda *_: b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+    with pytest.raises(af.RequestRejectedError):
+        run(server, clock=clock, pace=SlowPace())
+    assert clock.time == began + 3.0
 
 
 def test_a_wait_behind_others_ends_when_they_are_done(raw_server: Any) -> None:
@@ -432,3 +461,20 @@ def test_the_gate_is_left_however_the_body_ends(error: BaseException, raw_server
     with pytest.raises(type(error)):
         run(raw_server(PartsAnswers(1)), receive=receive, downloads=gate)
     assert gate.log == ["try", "leave"]
+
+
+def test_a_wait_behind_others_ends_as_soon_where_the_shortest_pause_is_zero() -> None:
+    places = PlaceKeeper(CountedPlaces(0, required=True))
+    connection: Any = SimpleNamespace(notify=None)
+    driver = ExportDriver(
+        REQUEST,
+        lambda _, __: True,
+        connection,
+        places,
+        ManualClock(),
+        reporter=NullReporter(),
+        on_poll=None,
+        downloads=None,
+    )
+    pauses = driver.pauses(Wait(600.0, "behind others", 0.0, recheck=0.0))
+    assert next(pauses) < 1.0

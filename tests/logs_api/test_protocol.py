@@ -144,9 +144,9 @@ def test_a_ready_file_is_noticed_within_a_tenth_of_its_preparation(preparation: 
     ("queue", "waited", "pause"),
     [
         ({"is_followed": True}, 3.0, 2.0),
-        ({"is_followed": True}, 90.0, 30.0),
-        ({"is_followed": True}, 900.0, 300.0),
-        ({"is_followed": True}, 3_000.0, 600.0),
+        ({"is_followed": True}, 400.0, 50.0),
+        ({"is_followed": True}, 1_600.0, 200.0),
+        ({"is_followed": True}, 8_000.0, 600.0),
         ({"is_behind": True}, 3.0, 600.0),
         ({"is_behind": True, "is_followed": True}, 900.0, 600.0),
     ],
@@ -155,7 +155,7 @@ def test_a_job_among_others_of_ours_is_asked_for_less_often(
     queue: dict[str, bool], waited: float, pause: float
 ) -> None:
     """The server has something to go on with, and a job cannot be done before those that it is behind."""
-    protocol = export_protocol(None, RetryPolicy(), began=0.0, random=lambda: 1.0)
+    protocol = export_protocol(None, RetryPolicy(prepare_timeout=20_000.0), began=0.0, random=lambda: 1.0)
     next(protocol)
     wait = protocol.send(Response(202, {}, "", sent_at=1000.0 + waited, at=waited, **queue))
     assert isinstance(wait, Wait)

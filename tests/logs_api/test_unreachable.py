@@ -162,3 +162,11 @@ def test_a_host_that_does_not_answer_is_told_of_within_the_same_timeout(
 def test_a_host_that_never_answers_times_out() -> None:
     with pytest.raises(httpcore.ConnectTimeout):
         MeteredBackend(ManualClock(), 60.0, backend=SilentHost(2)).connect_tcp("example.org", 443, 60.0)
+
+
+def test_a_connection_that_nobody_wants_any_more_is_not_tried_again() -> None:
+    host = SilentHost(2)
+    backend = MeteredBackend(ManualClock(), 60.0, on_slow_connect=lambda: backend.abort(), backend=host)  # noqa: PLW0108
+    with pytest.raises(httpcore.ConnectError):
+        backend.connect_tcp("example.org", 443, 60.0)
+    assert len(host.timeouts) == 1

@@ -201,3 +201,18 @@ def test_a_resumed_job_is_verified_by_when_it_was_requested() -> None:
     caller.call(replace(YOUNG, max_age=HOUR))
     assert [header for _, header in caller.headers] == [None, "max-age=201"]
     assert server.builds == 0
+
+
+def test_a_call_without_a_limit_keeps_the_sign_of_an_older_file() -> None:
+    """The job that it orders in place of a lost one can be lost as well, and a call with a limit comes next."""
+    server = ModelServer("a build each")
+    caller = Caller(server)
+    with pytest.raises(PreparationTimeoutError):
+        caller.call(YOUNG, prepare_timeout=600)
+    server.advance(HOUR)
+    for policy in (YOUNG, ANY):
+        with pytest.raises(PreparationTimeoutError):
+            caller.call(policy, prepare_timeout=300)
+        server.lose_jobs()
+    caller.call(Policy(max_age=10 * MINUTE))
+    assert server.now - caller.received[Part()] < HOUR
