@@ -164,7 +164,7 @@ class Application:
         self._random = random.Random(number)  # noqa: S311 - spreads retries
 
     def workers(self) -> Iterator[Process]:
-        from appmetrica_frames.engine.resolve import MAX_WINDOWS_AHEAD
+        from appmetrica_frames.engine.schedule import MAX_WINDOWS_AHEAD
 
         for _ in range(min(MAX_WINDOWS_AHEAD, len(self._windows))):
             yield self._work()

@@ -35,7 +35,7 @@ def build_frame(store: LocalStore, resource: str | None, now: float) -> pl.DataF
     """Return the same as a frame."""
     import polars as pl
 
-    from appmetrica_frames.util.listings import Listing
+    from appmetrica_frames.util.whole_frame import Listing
 
     schema = {
         "key": pl.String(),

@@ -138,7 +138,7 @@ def check_request(options: ReadOptions, files: Sequence[DatasetFile], place: str
         if names:
             raise InvalidRequestError(
                 f"The dataset in {place} was made {_describe_constants(held, names)}, and this call is "
-                f"{_describe_constants(wanted, names)}: sync to another place, or make the call as then."
+                f"{_describe_constants(wanted, names)}: sync to another place, or give the same parameters as then."
             )
 
 

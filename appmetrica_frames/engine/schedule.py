@@ -140,11 +140,11 @@ class SharedPlaces:
         return self._queue.take(self._locks, waiter=self)
 
     def wait(self) -> None:
-        """Have the next place but those that others have waited for longer."""
+        """Queue for the next place: those who have waited longer go first."""
         self._queue.wait(self)
 
     def stop_waiting(self) -> None:
-        """Wait for no place, if it does."""
+        """Leave that queue."""
         self._queue.stop_waiting(self)
 
 

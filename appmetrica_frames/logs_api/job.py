@@ -43,6 +43,8 @@ class ExportJob:
         The instant since which the other parts must have been built.
     oldest
         The earliest instant at which a part can have been built.
+    waited
+        Whether a part was waited for.
     """
 
     count: int

@@ -45,10 +45,10 @@ class QueuePlaces(Protocol):
         """Take a place; return None if there is none."""
 
     def wait(self) -> None:
-        """Have the next place but those that others have waited for longer."""
+        """Queue for the next place: those who have waited longer go first."""
 
     def stop_waiting(self) -> None:
-        """Wait for no place, if it does."""
+        """Leave that queue."""
 
 
 class ExportPlaces:

@@ -32,7 +32,7 @@ def list_resources() -> pl.DataFrame:
     >>> list_resources().filter(dates=False)["resource"].to_list()
     ['profiles', 'push_tokens']
     """
-    from appmetrica_frames.util.listings import Listing
+    from appmetrica_frames.util.whole_frame import Listing
 
     return Listing(
         [
@@ -81,7 +81,7 @@ def list_fields(resource: str) -> pl.DataFrame:
     >>> list_fields("events").filter(field="appmetrica_device_id")["dtype"].item()
     'UInt64'
     """
-    from appmetrica_frames.util.listings import Listing
+    from appmetrica_frames.util.whole_frame import Listing
 
     kind = catalog.resource(resource)
     rows = [_row(field, default=field.name in kind.fields) for field in kind.known_fields.values()]

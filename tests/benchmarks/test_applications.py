@@ -50,7 +50,7 @@ def test_the_sync_of_a_day_keeps_to_the_documented_quotas(applications: ModuleTy
 
 def test_a_window_takes_few_requests_while_the_server_has_others_to_go_on_with(applications: ModuleType) -> None:
     outcome = applications.simulate(applications.Scenario(applications=20))
-    assert outcome.a_window <= 4
+    assert outcome.a_window <= 6  # more than twenty if each were asked for as if it were alone
 
 
 def test_downloads_that_take_longer_than_the_queues_are_what_is_waited_for(applications: ModuleType) -> None:

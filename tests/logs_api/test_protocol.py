@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import pytest
@@ -138,6 +138,20 @@ def test_a_ready_file_is_noticed_within_a_tenth_of_its_preparation(preparation: 
     simulation = Simulation(ready_after(preparation))
     simulation.run()
     assert simulation.now <= preparation * 1.1
+
+
+@pytest.mark.parametrize("preparation", [60.0, 900.0, 1500.0, 3000.0])
+def test_a_ready_file_is_noticed_within_an_eighth_where_short_ones_come_next(preparation: float) -> None:
+    """What comes next may be done long before: a range must not take much longer than its preparations."""
+    alone = ready_after(preparation)
+
+    def followed(simulation: Simulation, step: Step) -> Reply:
+        reply = alone(simulation, step)
+        return replace(reply, is_followed=True) if isinstance(reply, Response) else reply
+
+    simulation = Simulation(followed)
+    simulation.run()
+    assert simulation.now <= max(preparation + 2.0, preparation * 1.125)
 
 
 @pytest.mark.parametrize(

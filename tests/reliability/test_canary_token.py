@@ -130,7 +130,14 @@ def test_nothing_that_is_said_or_kept_holds_the_token(
     assert all(f"Authorization: OAuth {CANARY}".encode() in request for request in server.requests)
     silent(logged.text, *(str(vars(record)) for record in logged.records))
     silent(*files(af.Cache().directory))
-    silent(repr(client), str(pickle.dumps(client)), repr(af.Cache().exports()), repr(af.Cache().info()))
+    silent(
+        repr(client),
+        str(pickle.dumps(client)),
+        repr(af.Cache().exports()),
+        repr(af.Cache().ls()),
+        str(af.Cache().ls().rows()),
+        repr(af.Cache().info()),
+    )
 
 
 def test_the_error_of_a_range_does_not_hold_the_token(raw_server: Any, logged: pytest.LogCaptureFixture) -> None:

@@ -10,8 +10,8 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import appmetrica_frames as af
-from appmetrica_frames.util.listings import Listing
 from appmetrica_frames.util.tables import NARROWEST, format_table
+from appmetrica_frames.util.whole_frame import Listing
 
 ROWS = [["name", "count", "what it is"], ["a_long_name", "1", "words " * 20], ["b", "22", "short"]]
 
