@@ -17,6 +17,7 @@ from .options import CacheDirectory, check_cache_directory
 from .output import (
     FAILED,
     AsJson,
+    fits_terminal,
     format_amounts,
     format_count,
     format_dates,
@@ -52,7 +53,12 @@ def ls(*, resource: Resource = None, cache_dir: CacheDirectory = None, as_json: 
         return
     if not exports:
         print_message(f"no export{f' of {resource}' if resource else ''} in the cache {cache.directory}")
-    print_table(map(_format_row, exports), COLUMNS)
+    rows = list(map(_format_row, exports))
+    if not fits_terminal(rows, COLUMNS):
+        print_table(rows, COLUMNS[1:])
+        print_message("the keys, for --key, are in --json and in a wider terminal")
+    else:
+        print_table(rows, COLUMNS)
 
 
 def info(*, cache_dir: CacheDirectory = None, as_json: AsJson = False) -> None:

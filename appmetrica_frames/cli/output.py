@@ -129,11 +129,24 @@ def print_table(rows: Iterable[Mapping[str, object]], columns: Iterable[str], *,
 
     Cells that are too long for a terminal are wrapped; `cut` cuts the line instead, so that a row has one.
     """
-    width = shutil.get_terminal_size(fallback=(0, 0)).columns or None
-    names = list(columns)
-    cells = [["" if row[name] is None else escape_controls(str(row[name])) for name in names] for row in rows]
-    for line in format_table([names, *cells], width=None if cut else width):
+    width = _terminal_width()
+    for line in format_table(_build_table(rows, columns), width=None if cut else width):
         typer.echo(_cut(line, width) if cut else line)
+
+
+def fits_terminal(rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> bool:
+    """Tell whether a table can be printed without a wrapped cell."""
+    width = _terminal_width()
+    return width is None or all(len(line) <= width for line in format_table(_build_table(rows, columns)))
+
+
+def _terminal_width() -> int | None:
+    return shutil.get_terminal_size(fallback=(0, 0)).columns or None
+
+
+def _build_table(rows: Iterable[Mapping[str, object]], columns: Iterable[str]) -> list[list[str]]:
+    names = list(columns)
+    return [names, *(["" if row[name] is None else escape_controls(str(row[name])) for name in names] for row in rows)]
 
 
 def format_amounts(row: Mapping[str, Any]) -> dict[str, object]:

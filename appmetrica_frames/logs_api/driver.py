@@ -280,7 +280,8 @@ class ExportDriver:
     def _wait(self, wait: Wait) -> None:
         position, waited = self.report_wait(wait), wait.waited
         for seconds in self.pauses(wait):
-            self._reporter.preparing(waited, wait.fraction, position)
+            if wait.has_place:
+                self._reporter.preparing(waited, wait.fraction, position)
             self._clock.sleep(seconds)
             waited += seconds
 

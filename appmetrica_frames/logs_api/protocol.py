@@ -135,7 +135,7 @@ class ProtocolState:
             )
         shortest, longest = self.budget.policy.poll
         reason = "all places in the server's queue are taken"
-        return Wait(longest, reason, blocked, part=self.part, recheck=shortest / 2)
+        return Wait(longest, reason, blocked, part=self.part, recheck=shortest / 2, has_place=False)
 
     def wait_for_quota(self, response: Response) -> Wait:
         """Return the pause after a 429 or 420."""

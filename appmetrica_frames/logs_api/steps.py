@@ -115,6 +115,8 @@ class Wait:
         the wait ends.
     notice
         What users should be told before it, if anything.
+    has_place
+        Whether there is a job to wait for, and not only a place in the server's queue.
     """
 
     seconds: float
@@ -126,6 +128,7 @@ class Wait:
     older_file_at: float | None = None
     recheck: float | None = None
     notice: str = ""
+    has_place: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
@@ -15,7 +15,7 @@ from .dates import Moment, describe_range, parse_date_range, refuse_dates
 from .part import WHOLE, Part
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
     from datetime import tzinfo
 
     import pyarrow as pa
@@ -288,6 +288,8 @@ def _build_date_dimension(kind: catalog.Resource, value: DateDimension) -> dict[
 def _build_filters(
     kind: catalog.Resource, filters: Mapping[str, FilterValue], declared: frozenset[str]
 ) -> dict[str, str]:
+    if not isinstance(filters, Mapping):
+        raise InvalidRequestError(f"filters takes a dict, as in filters={{'country_iso_code': 'RU'}}, not {filters!r}.")
     for name in filters:
         if name in RESERVED_PARAMETERS:
             raise InvalidRequestError(f"{name!r} is a parameter of the request, not a field to filter by.")

@@ -53,7 +53,7 @@ def warn_caller(message: str, category: type[Warning]) -> None:
 
 
 def raise_at_caller(function: Callable[P, R]) -> Callable[P, R]:
-    """Have the tracebacks of our own errors end at the line that called the function.
+    """Have the tracebacks of our own errors, and of Ctrl-C, end at the line that called the function.
 
     An `AppMetricaError` says what is wrong with the call, the server or the data: the frames below that line help
     nobody. The log has them at the level ``DEBUG``. Any other error is a fault of ours, and keeps its traceback.
@@ -63,14 +63,14 @@ def raise_at_caller(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except AppMetricaError as error:
+        except (AppMetricaError, KeyboardInterrupt) as error:
             cut_traceback(error)
             raise  # without an operand, it adds no frame to the traceback
 
     return call
 
 
-def cut_traceback(error: AppMetricaError) -> None:
+def cut_traceback(error: AppMetricaError | KeyboardInterrupt) -> None:
     """Remove the frames of an error and of those of ours that led to it; the log gets them."""
     log.debug("%s", type(error).__name__, exc_info=error)
     is_misuse = isinstance(error, InvalidRequestError)  # its cause is what Python says about the wrong value
@@ -78,7 +78,7 @@ def cut_traceback(error: AppMetricaError) -> None:
     cause: BaseException | None = error
     while cause is not None and cause not in seen:
         seen.append(cause)
-        if is_misuse or isinstance(cause, AppMetricaError):
+        if is_misuse or isinstance(cause, (AppMetricaError, KeyboardInterrupt)):
             cause.__traceback__ = None
         cause = cause.__cause__ or cause.__context__
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from datetime import datetime, timedelta
 from typing import Any
 
 import polars as pl
 
+from .durations import format_duration
 from .tables import format_table
 from .terminal import escape_controls
 
 WIDTH = 120  # characters, where there is no terminal
 MAX_TEXT = 10_000  # characters of a cell
+MAX_NAMED = 4  # items of a list, in a terminal
 MAX_ITEMS = 100  # of a list in a cell
 
 
@@ -45,6 +48,12 @@ def _format_cell(value: Any) -> str:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, timedelta):
+        return format_duration(value.total_seconds())
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds")
     if isinstance(value, list):
-        return escape_controls(", ".join(map(str, value)))
+        return escape_controls(
+            ", ".join(map(str, value if len(value) <= MAX_NAMED else [*value[:2], f"… {len(value)}"]))
+        )
     return escape_controls(str(value))

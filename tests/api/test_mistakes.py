@@ -75,6 +75,16 @@ def test_the_frames_are_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert "build_request" in caplog.text
 
 
+def test_an_interrupt_ends_at_the_line_of_the_caller() -> None:
+    @raise_at_caller
+    def wait() -> None:
+        raise KeyboardInterrupt("1 of 2 windows are in the cache")
+
+    with pytest.raises(KeyboardInterrupt, match="1 of 2") as caught:
+        wait()
+    assert _frames(caught.value) == []
+
+
 def test_a_fault_of_ours_keeps_its_traceback() -> None:
     @raise_at_caller
     def fail() -> None:

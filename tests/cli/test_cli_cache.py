@@ -48,6 +48,13 @@ def test_ls_is_a_table_for_people(command: Command, cached: list[CachedExport]) 
         assert line.startswith(f"{export.key}  ")
 
 
+def test_a_key_is_never_broken_over_lines(command: Command, cached: list[CachedExport]) -> None:
+    result = command("cache", "ls", COLUMNS="100")
+    assert result.stderr == "appmetrica-frames: the keys, for --key, are in --json and in a wider terminal\n"
+    assert lines(result.stdout)[0].split() == COLUMNS[1:]
+    assert max(map(len, lines(result.stdout))) <= 100
+
+
 def test_ls_and_info_are_json_for_scripts(command: Command, cached: list[CachedExport]) -> None:
     (listed,) = json.loads(command("cache", "ls", "--resource", "events", "--json").stdout)
     events = cached[1]

@@ -478,3 +478,22 @@ def test_a_wait_behind_others_ends_as_soon_where_the_shortest_pause_is_zero() ->
     )
     pauses = driver.pauses(Wait(600.0, "behind others", 0.0, recheck=0.0))
     assert next(pauses) < 1.0
+
+
+def test_only_a_job_is_shown_as_preparing() -> None:
+    """A window of a range that waits for a place has none."""
+    shown: list[float] = []
+
+    class Reporter(NullReporter):
+        def preparing(self, waited: float, *_: Any) -> None:
+            shown.append(waited)
+
+    connection: Any = SimpleNamespace(notify=None)
+    clock, places = ManualClock(), PlaceKeeper(ExportPlaces())
+    driver = ExportDriver(
+        REQUEST, lambda _, __: True, connection, places, clock, reporter=Reporter(), on_poll=None, downloads=None
+    )
+    driver.execute(Wait(2.0, "all places are taken", 0.0, has_place=False))
+    assert shown == []
+    driver.execute(Wait(2.0, "preparing", 7.0))
+    assert shown[0] == 7.0

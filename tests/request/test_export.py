@@ -57,6 +57,7 @@ def events(**words: Any) -> ExportRequest:
         ({"filters": {"event_name": ["a", "b"]}}, "one value only"),
         ({"filters": {"event_name": None}}, "one value only"),
         ({"filters": {"event_name": ""}}, "one value only"),
+        ({"filters": ["country_iso_code=RU"]}, "takes a dict"),
         ({"filters": {"limit": "3"}}, "parameter of the request"),
         ({"date_dimension": "device"}, "date_dimension is one of"),
         ({"limit": 0}, "limit takes"),
