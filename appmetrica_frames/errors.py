@@ -2,7 +2,7 @@
 
 AppMetricaError
 ├── InvalidRequestError (ValueError)        the request is invalid: unknown resource, field, option, dates
-├── MissingTokenError (LookupError)         there is no OAuth token: no argument, no variable, none in the keyring
+├── MissingTokenError (LookupError)         no OAuth token: no argument, no variable, none in the keyring
 ├── NotCachedError (LookupError)            offline=True, and the cache has no such export
 ├── AuthenticationError (PermissionError)   401, 403
 ├── RequestRejectedError                    any other answer that a repeated request will not change
