@@ -93,6 +93,7 @@ def test_marimo_answers_who_chooses_a_country(tmp_path: Path) -> None:
     assert not (tmp_path / "cache").exists(), "the emulated rows are not kept among those of the reader"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("library", "code", "file"),
     [("streamlit", STREAMLIT, "streamlit_app.py"), ("marimo", MARIMO, "marimo_notebook.py")],

@@ -51,7 +51,11 @@ def test_there_are_notebooks() -> None:
     assert NOTEBOOKS
 
 
-@each
+@pytest.mark.parametrize(
+    "path",
+    [path if path == NOTEBOOKS[0] else pytest.param(path, marks=pytest.mark.exhaustive) for path in NOTEBOOKS],
+    ids=lambda path: path.stem,
+)
 def test_it_runs_without_a_token_and_shows_the_committed_numbers(path: Path, ran: Callable[[Path], Ran]) -> None:
     notebook, directory = ran(path)
     assert [output.text for output in outputs(notebook) if output.get("name") == "stderr"] == []
@@ -101,6 +105,7 @@ def test_it_holds_no_widgets_no_local_paths_and_is_of_modest_size(path: Path) ->
     assert path.stat().st_size < MOST_BYTES
 
 
+@pytest.mark.exhaustive
 def test_with_a_token_the_same_code_reads_from_the_server_of_the_environment(server: Emulator, tmp_path: Path) -> None:
     ran = run(
         NOTEBOOKS[0],
