@@ -51,7 +51,7 @@ def _bars(path: Path, measured: list[dict[str, Any]]) -> None:
     sides[0].invert_yaxis()
     handles, labels = sides[0].get_legend_handles_labels()
     unique = dict(zip(labels, handles, strict=True))
-    sides[1].legend(unique.values(), unique.keys(), loc="lower right")
+    figure.legend(unique.values(), unique.keys(), loc="outside lower center", ncols=len(unique))  # beside the bars
     figure.suptitle(f"{measured[0]['rows']:,} wide events")
     _save(figure, path)
 
@@ -68,7 +68,7 @@ def _memory(path: Path, measured: list[dict[str, Any]]) -> None:
             axes.plot(*zip(*points, strict=True), marker="o", label=title.replace("`", ""))
     axes.set(xscale="log", yscale="log", xlabel="rows", ylabel="peak memory, MiB")
     axes.grid(alpha=0.3, which="both")
-    axes.legend()
+    axes.legend(loc="upper left")
     _save(figure, path)
 
 
