@@ -70,7 +70,8 @@ def test_it_runs_without_a_token_and_shows_the_committed_numbers(path: Path, ran
 def test_the_quick_start_shows_progress(ran: Callable[[Path], Ran]) -> None:
     line = re.compile(
         # The speeds are left out where it all went too fast to tell.
-        r"events of 1111, 2024-06-01 to 2024-06-30: ready in [0-9]+ s, [0-9.]+ MB downloaded,.* [0-9,]+ rows(, .* rows/s)?\n"
+        r"events of 1111, 2024-06-01 to 2024-06-30: ready in [0-9]+ s, [0-9.]+ MB downloaded,"
+        r".* [0-9,]+ rows(, .* rows/s)?\n"
     )
     committed = nbformat.read(NOTEBOOKS[0], as_version=4)
     assert line.fullmatch(texts(committed, watched=True))
