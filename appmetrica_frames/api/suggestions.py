@@ -7,8 +7,8 @@ import inspect
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from appmetrica_frames.client import Client
-from appmetrica_frames.errors import AppMetricaError, did_you_mean
-from appmetrica_frames.util.caller import cut_traceback
+from appmetrica_frames.errors import did_you_mean
+from appmetrica_frames.util.caller import SAID_IN_FULL, cut_traceback
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -62,7 +62,7 @@ def suggest_parameters(function: Callable[P, R]) -> Callable[P, R]:
             raise
         try:
             return function(*args, **kwargs)
-        except AppMetricaError as error:
+        except SAID_IN_FULL as error:
             cut_traceback(error)
             raise
 

@@ -67,7 +67,7 @@ def _cut(title: str, width: int) -> str:
     """Cut a title between two words where that leaves enough of it."""
     if len(title) <= width:
         return title
-    room = max(width, MIN_TITLE) - 1
-    between_words = title[: room + 1].rpartition(" ")[0]
-    kept = between_words if len(between_words) >= MIN_TITLE else title[:room]
+    longest = max(width, MIN_TITLE) - 1
+    between_words = title[: longest + 1].rpartition(" ")[0]
+    kept = between_words if len(between_words) >= MIN_TITLE else title[:longest]
     return kept.removesuffix(" to").rstrip(" ,") + ELLIPSIS

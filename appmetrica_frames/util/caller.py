@@ -52,6 +52,9 @@ def warn_caller(message: str, category: type[Warning]) -> None:
     warnings.warn(escape_controls(message), category, stacklevel=_levels_to_caller())
 
 
+SAID_IN_FULL = (AppMetricaError, KeyboardInterrupt)  # what needs no frames of ours to be understood
+
+
 def raise_at_caller(function: Callable[P, R]) -> Callable[P, R]:
     """Have the tracebacks of our own errors, and of Ctrl-C, end at the line that called the function.
 
@@ -63,7 +66,7 @@ def raise_at_caller(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return function(*args, **kwargs)
-        except (AppMetricaError, KeyboardInterrupt) as error:
+        except SAID_IN_FULL as error:
             cut_traceback(error)
             raise  # without an operand, it adds no frame to the traceback
 
@@ -78,7 +81,7 @@ def cut_traceback(error: AppMetricaError | KeyboardInterrupt) -> None:
     cause: BaseException | None = error
     while cause is not None and cause not in seen:
         seen.append(cause)
-        if is_misuse or isinstance(cause, (AppMetricaError, KeyboardInterrupt)):
+        if is_misuse or isinstance(cause, SAID_IN_FULL):
             cause.__traceback__ = None
         cause = cause.__cause__ or cause.__context__
 

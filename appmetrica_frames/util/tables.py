@@ -30,9 +30,9 @@ def format_table(rows: Iterable[Sequence[str]], *, width: int | None = None) -> 
 def _fit(widths: list[int], width: int) -> list[int]:
     """Shorten the widest columns but the first until the line fits."""
     first, *others = widths
-    room = width - first - len(GAP) * len(others)
+    available = width - first - len(GAP) * len(others)
     limit = max(others, default=0)
-    while limit > NARROWEST and sum(min(limit, column) for column in others) > room:
+    while limit > NARROWEST and sum(min(limit, column) for column in others) > available:
         limit -= 1
     return [first, *(min(limit, column) for column in others)]
 

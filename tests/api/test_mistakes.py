@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 import appmetrica_frames as af
+from appmetrica_frames.api.suggestions import suggest_parameters
 from appmetrica_frames.emulator import Emulator
 from appmetrica_frames.util import caller
 from appmetrica_frames.util.caller import raise_at_caller
@@ -75,8 +76,9 @@ def test_the_frames_are_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert "build_request" in caplog.text
 
 
-def test_an_interrupt_ends_at_the_line_of_the_caller() -> None:
-    @raise_at_caller
+@pytest.mark.parametrize("decorator", [raise_at_caller, suggest_parameters])
+def test_an_interrupt_ends_at_the_line_of_the_caller(decorator: Any) -> None:
+    @decorator
     def wait() -> None:
         raise KeyboardInterrupt("1 of 2 windows are in the cache")
 
